@@ -1,0 +1,19 @@
+//! The only door to atomics, cells, threads and wakers.
+//!
+//! Everything above this floor names primitives through `crate::sync`, so that the loom models run the code that
+//! ships. [`real`] is what users get; [`model`] is loom's, and every difference between the two is written down there.
+//! Epochs have their own door: [`reclaim`].
+
+#[cfg(not(feature = "loom"))]
+mod real;
+#[cfg(not(feature = "loom"))]
+pub(crate) use real::*;
+
+#[cfg(feature = "loom")]
+mod model;
+#[cfg(feature = "loom")]
+pub(crate) use model::*;
+
+pub(crate) mod reclaim;
+mod tagged;
+pub(crate) use tagged::{Tagged, addr_bits, strip};

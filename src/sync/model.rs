@@ -1,0 +1,47 @@
+//! The same primitives as loom sees them.
+//!
+//! # Lies of the model
+//!
+//! * `SeqCst` accesses are judged as `AcqRel` by loom; only `fence(SeqCst)` is honest. No access here uses `SeqCst`.
+//! * `AtomicWaker` is loom's own, which is a mutex inside: it is at least as ordered as the real one.
+//! * `spin_loop` yields, because loom would otherwise explore a spinning thread for ever.
+//! * `Canary` is a causality cell: a touch that races with, or comes after, the end of the object fails the model.
+
+pub(crate) use loom::cell::UnsafeCell;
+pub(crate) use loom::future::AtomicWaker;
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+pub(crate) use loom::sync::{Mutex, MutexGuard};
+pub(crate) use loom::thread;
+
+pub(crate) fn spin_loop() {
+    loom::thread::yield_now();
+}
+
+/// Detects touches of an object that was given back, and races between the two.
+#[derive(Debug)]
+pub(crate) struct Canary {
+    alive: UnsafeCell<bool>,
+}
+
+impl Canary {
+    pub(crate) fn new() -> Self {
+        Canary { alive: UnsafeCell::new(true) }
+    }
+
+    pub(crate) fn touch(&self) {
+        self.alive.with(|alive| {
+            // SAFETY: loom checks that no `kill` is concurrent; the cell's memory outlives the model's object (see `reclaim`).
+            assert!(unsafe { *alive }, "touched after it was given back");
+        });
+    }
+
+    pub(crate) fn kill(&self) {
+        self.alive.with_mut(|alive| {
+            // SAFETY: as in `touch`; loom fails the model if anybody else looks now.
+            unsafe {
+                assert!(*alive, "given back twice");
+                *alive = false;
+            }
+        });
+    }
+}

@@ -1,0 +1,173 @@
+//! The only door to epochs: who may still be looking, and when memory goes back.
+//!
+//! A canceler pins before it looks into slots; whoever finds its slot tagged by a canceler gives its memory back with
+//! [`Guard::retire`] instead of at once. The collector is our own: another crate's long pin must not stall our memory.
+//!
+//! # Invariants
+//!
+//! 1. What is retired is raw memory only. User code (value drops, wakers, callbacks) never runs from here.
+//! 2. A pointer is unreachable for new guards before it is retired.
+//!
+//! # Lies of the model
+//!
+//! The model keeps one list of guards, and frees as early as the contract allows: when every guard that was pinned at
+//! the time of retiring is gone. Its only happens-before edge is the one the real collector gives: unpin -> free.
+
+pub(crate) use imp::{Guard, bury, pin};
+
+#[cfg(not(feature = "loom"))]
+mod imp {
+    use crossbeam_epoch::{Collector, LocalHandle};
+    use std::sync::LazyLock;
+
+    static COLLECTOR: LazyLock<Collector> = LazyLock::new(Collector::new);
+
+    thread_local! {
+        static LOCAL: LocalHandle = COLLECTOR.register();
+    }
+
+    /// While it lives, nothing that was reachable when it was made is given back.
+    pub(crate) struct Guard(crossbeam_epoch::Guard);
+
+    /// Pins the calling thread. Costs one fence; nests; works while thread-locals are being destroyed.
+    #[inline]
+    pub(crate) fn pin() -> Guard {
+        Guard(LOCAL.try_with(LocalHandle::pin).unwrap_or_else(|_| COLLECTOR.register().pin()))
+    }
+
+    impl Guard {
+        /// Calls `free(ptr)` once nobody who is pinned now can still be looking.
+        ///
+        /// # Safety
+        ///
+        /// `ptr` is unreachable for guards made from now on, `free(ptr)` is sound exactly once on any thread, and it
+        /// runs no user code.
+        #[inline]
+        pub(crate) unsafe fn retire(&self, ptr: *mut (), free: unsafe fn(*mut ())) {
+            struct Parcel(*mut (), unsafe fn(*mut ()));
+            let parcel = Parcel(ptr, free);
+            // SAFETY: forwarded; the closure is 'static and the pointee may be freed on any thread.
+            unsafe {
+                self.0.defer_unchecked(move || {
+                    let Parcel(ptr, free) = parcel;
+                    free(ptr);
+                });
+            }
+        }
+    }
+
+    /// Gives a box back to the allocator.
+    ///
+    /// # Safety
+    ///
+    /// `ptr` came from `Box::into_raw`, and nobody looks at it any more.
+    #[inline]
+    pub(crate) unsafe fn bury<T>(ptr: *mut T) {
+        // SAFETY: forwarded.
+        drop(unsafe { Box::from_raw(ptr) });
+    }
+}
+
+#[cfg(feature = "loom")]
+mod imp {
+    use loom::sync::atomic::{AtomicUsize, Ordering};
+    use std::alloc::{Layout, dealloc};
+    use std::cell::RefCell;
+
+    /// One retired pointer and the guards that must go before it is freed.
+    struct Retired {
+        ptr: *mut (),
+        free: unsafe fn(*mut ()),
+        waits: Vec<usize>,
+    }
+
+    #[derive(Default)]
+    struct Domain {
+        next: usize,
+        pinned: Vec<usize>,
+        retired: Vec<Retired>,
+    }
+
+    // loom runs every thread of a model on one OS thread, one at a time; these hold no scheduling point.
+    std::thread_local! {
+        static DOMAIN: RefCell<Domain> = RefCell::default();
+        static GRAVES: RefCell<Vec<(*mut u8, Layout)>> = const { RefCell::new(Vec::new()) };
+    }
+
+    loom::lazy_static! {
+        static ref UNPINS: AtomicUsize = AtomicUsize::new(0);
+    }
+
+    /// While it lives, nothing that was reachable when it was made is given back.
+    pub(crate) struct Guard(usize);
+
+    pub(crate) fn pin() -> Guard {
+        DOMAIN.with_borrow_mut(|domain| {
+            let id = domain.next;
+            domain.next += 1;
+            domain.pinned.push(id);
+            Guard(id)
+        })
+    }
+
+    impl Guard {
+        /// # Safety
+        ///
+        /// As for the real one.
+        pub(crate) unsafe fn retire(&self, ptr: *mut (), free: unsafe fn(*mut ())) {
+            DOMAIN.with_borrow_mut(|domain| {
+                let waits = domain.pinned.clone();
+                assert!(domain.retired.iter().all(|r| r.ptr != ptr), "retired twice");
+                domain.retired.push(Retired { ptr, free, waits });
+            });
+        }
+    }
+
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            // ORDERING: epoch-unpin. All that guards did comes before any free.
+            UNPINS.fetch_add(1, Ordering::AcqRel);
+            let ready = DOMAIN.with_borrow_mut(|domain| {
+                domain.pinned.retain(|id| *id != self.0);
+                for retired in &mut domain.retired {
+                    retired.waits.retain(|id| *id != self.0);
+                }
+                let (ready, rest) = std::mem::take(&mut domain.retired).into_iter().partition(|r| r.waits.is_empty());
+                domain.retired = rest;
+                let ready: Vec<Retired> = ready;
+                ready
+            });
+            for Retired { ptr, free, .. } in ready {
+                // SAFETY: the contract of `retire`, and no guard of its time is left.
+                unsafe { free(ptr) };
+            }
+        }
+    }
+
+    /// Keeps the memory until the next run of the model, so that a touch after the end is seen and not undefined.
+    ///
+    /// # Safety
+    ///
+    /// As for the real one.
+    pub(crate) unsafe fn bury<T>(ptr: *mut T) {
+        GRAVES.with_borrow_mut(|graves| graves.push((ptr.cast(), Layout::new::<T>())));
+    }
+
+    /// Between two runs of a model: what was buried goes back, what was never freed is counted.
+    pub(crate) fn sweep() -> usize {
+        DOMAIN.with_borrow_mut(|domain| {
+            assert!(domain.pinned.is_empty() || std::thread::panicking(), "a guard outlived its run");
+            *domain = Domain::default();
+        });
+        GRAVES.with_borrow_mut(|graves| {
+            let count = graves.len();
+            for (ptr, layout) in graves.drain(..) {
+                // SAFETY: it came from a box of this layout, and its run is over.
+                unsafe { dealloc(ptr, layout) };
+            }
+            count
+        })
+    }
+}
+#[cfg(feature = "loom")]
+pub(crate) use imp::sweep;

@@ -1,0 +1,1 @@
+//! placeholder, the timer engine goes here
