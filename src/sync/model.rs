@@ -45,3 +45,20 @@ impl Canary {
         });
     }
 }
+
+/// Two ways, so that threads of a model have their own and meet strangers too.
+pub(crate) fn shard_count() -> usize {
+    2
+}
+
+/// The same for the same thread in every run: loom replays schedules.
+pub(crate) fn thread_index() -> usize {
+    use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+    let id = thread::current().id();
+    usize::try_from(BuildHasherDefault::<DefaultHasher>::default().hash_one(id) >> 40).unwrap_or(0)
+}
+
+/// Models tidy when they say so.
+pub(crate) fn every_sixteenth() -> bool {
+    false
+}

@@ -5,6 +5,8 @@ pub(crate) use std::hint::spin_loop;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 pub(crate) use std::sync::{Mutex, MutexGuard};
 pub(crate) use std::thread;
+use std::cell::Cell;
+use std::sync::LazyLock;
 
 /// `std`'s cell behind loom's face, so that the models can see who reads and who writes.
 #[derive(Debug)]
@@ -46,4 +48,37 @@ impl Canary {
     /// The object is about to be given back.
     #[inline(always)]
     pub(crate) fn kill(&self) {}
+}
+
+/// How many ways things are split that threads would fight for: twice the cores, a power of two from 4 to 64.
+#[inline]
+pub(crate) fn shard_count() -> usize {
+    static COUNT: LazyLock<usize> = LazyLock::new(|| {
+        let cores = thread::available_parallelism().map_or(4, usize::from);
+        (2 * cores).next_power_of_two().clamp(4, 64)
+    });
+    *COUNT
+}
+
+/// A small number that belongs to the calling thread; numbers are dense, and not used twice.
+#[inline]
+pub(crate) fn thread_index() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static INDEX: usize = NEXT.fetch_add(1, Ordering::Relaxed);
+    }
+    INDEX.try_with(|index| *index).unwrap_or(0)
+}
+
+/// True every sixteenth time that this thread asks.
+#[inline]
+pub(crate) fn every_sixteenth() -> bool {
+    thread_local! {
+        static TURN: Cell<u8> = const { Cell::new(0) };
+    }
+    TURN.try_with(|turn| {
+        turn.set(turn.get().wrapping_add(1) % 16);
+        turn.get() == 0
+    })
+    .unwrap_or(false)
 }

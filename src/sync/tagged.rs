@@ -21,8 +21,6 @@ pub(crate) trait Tagged {
     /// Sets `bits`; returns the word as it was. `success` orders the write, loads that find the bits set already
     /// are `Acquire`: then nothing is written.
     fn set_bits(&self, bits: usize, success: Ordering) -> *mut ();
-    /// Clears everything that is not in `bits`; returns the word as it was.
-    fn keep_bits(&self, bits: usize, success: Ordering) -> *mut ();
 }
 
 impl Tagged for AtomicPtr<()> {
@@ -36,16 +34,5 @@ impl Tagged for AtomicPtr<()> {
             }
         }
         seen
-    }
-
-    #[inline]
-    fn keep_bits(&self, bits: usize, success: Ordering) -> *mut () {
-        let mut seen = self.load(Ordering::Relaxed);
-        loop {
-            match self.compare_exchange_weak(seen, seen.map_addr(|a| a & bits), success, Ordering::Relaxed) {
-                Ok(_) => return seen,
-                Err(now) => seen = now,
-            }
-        }
     }
 }

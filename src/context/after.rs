@@ -1,0 +1,97 @@
+//! Functions that are called after the end.
+
+use super::Context;
+use crate::hook::Hook;
+use crate::node;
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::ptr::NonNull;
+
+/// A function registered with [`Context::after_func`]. Dropping this does not stop the function.
+pub struct AfterFunc {
+    hook: NonNull<Hook>,
+}
+
+// SAFETY: a hook is shared between threads by its design; the handle owns one share of it.
+unsafe impl Send for AfterFunc {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for AfterFunc {}
+impl UnwindSafe for AfterFunc {}
+impl RefUnwindSafe for AfterFunc {}
+
+impl Context {
+    /// Calls `f` once, after the context has ended; at once, before this returns, if it has ended already.
+    ///
+    /// **`f` runs on the thread that ends the context** (the canceling one, or the timer's), after the whole subtree has
+    /// ended and all wakers were woken. So if it takes a lock that a canceler holds, it deadlocks, and while it runs,
+    /// other functions wait. To have functions run elsewhere, install an executor with
+    /// [`Config::callbacks`](crate::Config::callbacks).
+    ///
+    /// The registration keeps the context listening to its ancestors, even when all its handles are dropped. On a context
+    /// that can no longer end, `f` is dropped unrun: when the last handle goes, and no deadline and no ancestor that could
+    /// end it is left.
+    ///
+    /// ```
+    /// use ripcord::Context;
+    /// use std::sync::mpsc;
+    ///
+    /// let (ctx, handle) = Context::background().with_cancel();
+    /// let (tell, told) = mpsc::channel();
+    /// let cleanup = ctx.after_func(move || tell.send("closing").unwrap());
+    ///
+    /// handle.cancel();
+    /// assert_eq!(told.recv(), Ok("closing"));
+    /// assert!(!cleanup.stop(), "too late");
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the context has ended already, `f` runs here, and its panic goes on from here unless an
+    /// [`on_panic`](crate::Config::on_panic) hook is installed.
+    pub fn after_func<F: FnOnce() + Send + 'static>(&self, f: F) -> AfterFunc {
+        match self.scope() {
+            Some(node) => {
+                let (hook, job) = node::hook(node, f);
+                let after = AfterFunc { hook };
+                if let Some(job) = job {
+                    node::run_now(job);
+                }
+                after
+            }
+            // Never called, only stopped or dropped.
+            None => AfterFunc { hook: Hook::new(f, None) },
+        }
+    }
+}
+
+impl AfterFunc {
+    /// Stops the function. True exactly if this kept it from running: it is then dropped here. False if it ran, is
+    /// running, or was stopped before. Never waits for a running function.
+    ///
+    /// # Panics
+    ///
+    /// If dropping the function panics and no [`on_panic`](crate::Config::on_panic) hook is installed.
+    pub fn stop(&self) -> bool {
+        // SAFETY: the handle owns its share.
+        unsafe { node::stop(self.hook) }
+    }
+}
+
+impl Drop for AfterFunc {
+    fn drop(&mut self) {
+        // SAFETY: the handle owns its share.
+        if unsafe { self.hook.as_ref() }.is_detached() {
+            self.stop();
+        }
+        // SAFETY: the handle's share, used for the last time.
+        unsafe { Hook::release(self.hook) };
+    }
+}
+
+impl fmt::Debug for AfterFunc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // SAFETY: the handle owns its share.
+        let waiting = unsafe { self.hook.as_ref() }.is_waiting();
+        f.debug_struct("AfterFunc").field("waiting", &waiting).finish()
+    }
+}

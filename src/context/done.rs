@@ -1,0 +1,155 @@
+//! Waiting as a future.
+
+use super::Context;
+use crate::error::Error;
+use crate::node::Waiting;
+use pin_project_lite::pin_project;
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::pin::Pin;
+use std::task::{self, Poll};
+
+/// Waits until its context ends; made by [`Context::done`].
+///
+/// Registers on its first pending poll (one allocation, one compare-and-swap) and wakes exactly when the context ends.
+/// Polling again touches only its own waker cell: no lock, no shared line. Dropping it leaves like a child does.
+#[must_use = "futures do nothing unless polled"]
+pub struct Done<'a> {
+    // Before the context: a signal leaves its slot while the context is still held.
+    waiting: Option<Waiting>,
+    ctx: &'a Context,
+}
+
+/// Waits until its context ends, and owns it; made by [`Context::into_done`].
+#[must_use = "futures do nothing unless polled"]
+pub struct DoneOwned {
+    waiting: Option<Waiting>,
+    ctx: Context,
+}
+
+impl UnwindSafe for Done<'_> {}
+impl RefUnwindSafe for Done<'_> {}
+impl UnwindSafe for DoneOwned {}
+impl RefUnwindSafe for DoneOwned {}
+
+/// One poll of either future.
+fn poll_end(ctx: &Context, waiting: &mut Option<Waiting>, cx: &mut task::Context<'_>) -> Poll<Error> {
+    let Some(node) = ctx.scope() else { return Poll::Pending };
+    if let Some(error) = node.err() {
+        return Poll::Ready(error);
+    }
+    match waiting {
+        None => {
+            *waiting = Waiting::register(node, cx.waker());
+            if waiting.is_some() {
+                return Poll::Pending;
+            }
+        }
+        Some(waiting) => waiting.update(cx.waker()),
+    }
+    // Either the slot was closed, and the context has ended; or the waker is in place, and we look again.
+    node.err().map_or(Poll::Pending, Poll::Ready)
+}
+
+impl Future for Done<'_> {
+    type Output = Error;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Error> {
+        let this = self.get_mut();
+        poll_end(this.ctx, &mut this.waiting, cx)
+    }
+}
+
+impl Future for DoneOwned {
+    type Output = Error;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Error> {
+        let this = self.get_mut();
+        poll_end(&this.ctx, &mut this.waiting, cx)
+    }
+}
+
+impl Context {
+    /// A future that is ready when the context ends. On a context that never ends it is pending for ever.
+    ///
+    /// ```
+    /// # fn block_on<F: Future>(f: F) -> F::Output {
+    /// #     let mut f = std::pin::pin!(f);
+    /// #     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    /// #     loop { if let std::task::Poll::Ready(x) = f.as_mut().poll(&mut cx) { return x } }
+    /// # }
+    /// use ripcord::{Context, Error};
+    ///
+    /// let (ctx, handle) = Context::background().with_cancel();
+    /// handle.cancel();
+    /// assert_eq!(block_on(ctx.done()), Error::Canceled);
+    /// ```
+    pub fn done(&self) -> Done<'_> {
+        Done { waiting: None, ctx: self }
+    }
+
+    /// [`done`](Context::done) for a future that outlives the borrow.
+    pub fn into_done(self) -> DoneOwned {
+        DoneOwned { waiting: None, ctx: self }
+    }
+
+    /// Runs a future until it is ready or the context ends, whichever is first. Biased: an ended context never polls
+    /// `f`. `f` is dropped when this returns.
+    ///
+    /// # Errors
+    ///
+    /// The context's error, if it ended first.
+    ///
+    /// ```
+    /// # fn block_on<F: Future>(f: F) -> F::Output {
+    /// #     let mut f = std::pin::pin!(f);
+    /// #     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    /// #     loop { if let std::task::Poll::Ready(x) = f.as_mut().poll(&mut cx) { return x } }
+    /// # }
+    /// use ripcord::{Context, Error};
+    ///
+    /// let (ctx, handle) = Context::background().with_cancel();
+    /// assert_eq!(block_on(ctx.run(async { 42 })), Ok(42));
+    /// handle.cancel();
+    /// assert_eq!(block_on(ctx.run(async { 42 })), Err(Error::Canceled));
+    /// ```
+    pub async fn run<F: Future>(&self, f: F) -> Result<F::Output, Error> {
+        Run { future: f, done: self.done() }.await
+    }
+}
+
+pin_project! {
+    /// [`Context::run`]: the end first, then the future.
+    struct Run<'a, F> {
+        #[pin]
+        future: F,
+        done: Done<'a>,
+    }
+}
+
+impl<F: Future> Future for Run<'_, F> {
+    type Output = Result<F::Output, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Some(error) = this.done.ctx.err() {
+            return Poll::Ready(Err(error));
+        }
+        if let Poll::Ready(output) = this.future.poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        Pin::new(this.done).poll(cx).map(Err)
+    }
+}
+
+impl fmt::Debug for Done<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Done").field("ctx", self.ctx).field("registered", &self.waiting.is_some()).finish()
+    }
+}
+
+impl fmt::Debug for DoneOwned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DoneOwned").field("ctx", &self.ctx).field("registered", &self.waiting.is_some()).finish()
+    }
+}

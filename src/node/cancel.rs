@@ -1,0 +1,112 @@
+//! The end: mark the whole subtree, then tell whoever waits.
+//!
+//! # Helping
+//!
+//! A node is PROPAGATED when everything below it has ended. A cancel that finds its node ended but not propagated walks
+//! the subtree itself, through nodes that somebody else marked too. So when any cancel returns, everything that was
+//! registered before it began has ended, and no canceler ever waits for another.
+
+use super::tell::Told;
+use super::walk::{Visitor, walk};
+use super::{Node, bequest};
+use crate::cause::Cause;
+use crate::hook::Hook;
+use crate::shield::Shield;
+use crate::signal::Signal;
+use crate::state::{Begin, Ended};
+use crate::sync::reclaim;
+use std::ptr::NonNull;
+
+/// Marks what it meets, and claims whoever waits there.
+struct Canceler<'a> {
+    told: &'a mut Told,
+}
+
+impl Visitor for Canceler<'_> {
+    #[inline]
+    fn enter(&mut self, node: &Node, under: &Node) -> bool {
+        node.canary.touch();
+        match node.state.begin(bequest(under)) {
+            Begin::First => node.release_sources(self.told),
+            Begin::Again => {}
+            Begin::Propagated => return false,
+        }
+        if node.slots.close_if_virgin() {
+            node.state.set_propagated();
+            return false;
+        }
+        true
+    }
+
+    #[inline]
+    fn leave(&mut self, node: &Node) {
+        node.state.set_propagated();
+    }
+
+    unsafe fn signal(&mut self, signal: NonNull<Signal>) {
+        // SAFETY: forwarded.
+        if unsafe { signal.as_ref() }.claim() {
+            // SAFETY: claimed.
+            unsafe { self.told.signals.push(signal) };
+        }
+    }
+
+    unsafe fn hook(&mut self, hook: NonNull<Hook>) {
+        // SAFETY: forwarded.
+        if unsafe { hook.as_ref() }.claim() {
+            // SAFETY: claimed.
+            unsafe { self.told.hooks.push(hook) };
+        }
+    }
+}
+
+impl Node {
+    /// Ends this context, if it has not ended, and everything below it; wakes and calls whoever waits for that.
+    ///
+    /// The caller holds a handle. User code runs after the marking, on this thread; its first panic goes on from here.
+    pub(crate) fn end(&self, ended: Ended) {
+        let mut told = Told::default();
+        let mut shield = Shield::new();
+        // SAFETY: a handle keeps the node.
+        if let Some(unused) = unsafe { self.mark(ended, &mut told) } {
+            shield.run(|| drop(unused));
+        }
+        told.tell(&mut shield);
+        shield.finish();
+    }
+
+    /// The marking alone. Gives the cause back if somebody else's came first, for the caller to drop unpinned.
+    ///
+    /// # Safety
+    ///
+    /// The node stays alive: by a handle, or by a claim won under a pin that lasts.
+    pub(super) unsafe fn mark(&self, ended: Ended, told: &mut Told) -> Option<Cause> {
+        self.canary.touch();
+        let unused = match self.state.begin(ended) {
+            Begin::First => {
+                self.release_sources(told);
+                None
+            }
+            // SAFETY: the state did not take it.
+            Begin::Again => unsafe { ended.into_cause() },
+            // SAFETY: as above.
+            Begin::Propagated => return unsafe { ended.into_cause() },
+        };
+        if self.slots.close_if_virgin() {
+            self.state.set_propagated();
+        } else {
+            let _pin = reclaim::pin();
+            // SAFETY: pinned; the caller keeps the root.
+            unsafe { walk(NonNull::from(self), &mut Canceler { told }) };
+        }
+        unused
+    }
+
+    /// What could have ended the node, and did not, is let go: its timer, its foreign parent.
+    fn release_sources(&self, told: &mut Told) {
+        self.disarm();
+        if let Some(foreign) = self.extra().and_then(|extra| extra.foreign.as_ref()) {
+            told.futures.push(std::sync::Arc::clone(foreign));
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! A node's own deadline: one word that says when, and a reminder in the timer's queues.
+//!
+//! # The decision
+//!
+//! `deadline` is moved by compare-and-swap, and fired by compare-and-swap to EXPIRED: one word, so a move either comes
+//! before the decision, and the driver reads the new deadline, or after it, and fails. The reminder is never later than
+//! the deadline; when it surfaces too early, it is put back. So a push back does not touch the timer at all.
+//!
+//! # The reminder
+//!
+//! `timer` holds the current cell. Whoever swaps it out owns it, and is the only one to touch it.
+//!
+//! ```text
+//! null            never armed
+//! cell            armed
+//! cell | SEEN     the same; an earlier cell was surfacing when it was replaced: free the node through the epoch
+//! CLOSED          ended: nothing is armed any more; the cell's taker may have met the driver
+//! ```
+
+use super::tell::Told;
+use super::{EXPIRED, Node};
+use crate::cause::Cause;
+use crate::clock::{self, NEVER, Tick};
+use crate::error::Error;
+use crate::shield::Shield;
+use crate::state::Ended;
+use crate::sync::reclaim::Guard;
+use crate::sync::{Ordering, Tagged, addr_bits, strip};
+use crate::timer::{Cell, Disarm, Surface, Target, Timers};
+use std::ptr::{self, NonNull};
+
+const CLOSED: usize = 0b01;
+const SEEN: usize = 0b10;
+
+#[cfg(not(feature = "loom"))]
+static TIMERS: std::sync::LazyLock<Timers<Node>> = std::sync::LazyLock::new(Timers::new);
+#[cfg(feature = "loom")]
+loom::lazy_static! {
+    static ref TIMERS: Timers<Node> = Timers::new();
+}
+
+/// The deadlines of the process.
+pub(crate) fn timers() -> &'static Timers<Node> {
+    #[cfg(not(feature = "loom"))]
+    return &TIMERS;
+    #[cfg(feature = "loom")]
+    TIMERS.get()
+}
+
+fn cell_of(word: *mut ()) -> Option<NonNull<Cell<Node>>> {
+    NonNull::new(strip(word, CLOSED | SEEN).cast())
+}
+
+impl Node {
+    /// Puts a reminder for `key` in place of the one there may be. A context that ended meanwhile keeps none.
+    ///
+    /// The caller holds a handle.
+    #[inline]
+    pub(super) fn arm(&self, mut key: Tick) {
+        loop {
+            let cell = timers().prepare(key, NonNull::from(self));
+            // ORDERING: timer-cell (both ends).
+            let mut old = self.timer.load(Ordering::Acquire);
+            loop {
+                if addr_bits(old, CLOSED) != 0 {
+                    // SAFETY: never submitted.
+                    unsafe { timers().discard(cell) };
+                    return;
+                }
+                let new = cell.as_ptr().cast::<()>().map_addr(|a| a | addr_bits(old, SEEN));
+                // ORDERING: timer-cell (both ends).
+                match self.timer.compare_exchange_weak(old, new, Ordering::AcqRel, Ordering::Acquire) {
+                    Ok(_) => break,
+                    Err(now) => old = now,
+                }
+            }
+            // SAFETY: prepared above, submitted once.
+            unsafe { timers().submit(cell, key) };
+            if let Some(old) = cell_of(old) {
+                // SAFETY: swapped out by us.
+                if matches!(unsafe { timers().disarm(old) }, Disarm::Surfacing) {
+                    // Before our handle goes, so before anybody could free the node at once.
+                    self.timer.set_bits(SEEN, Ordering::AcqRel);
+                }
+            }
+            // Somebody may have moved the deadline to before our key, and had its cell replaced by ours.
+            // ORDERING: deadline (reader).
+            let now = self.deadline.load(Ordering::Acquire);
+            if now >= key {
+                break;
+            }
+            key = now;
+        }
+        // A canceler that looked for a timer before we put it there has left it to us.
+        if self.is_done() {
+            self.disarm();
+        }
+    }
+
+    /// The context has ended: the reminder goes at once.
+    #[inline]
+    pub(super) fn disarm(&self) {
+        // ORDERING: timer-cell (reader). Whoever arms looks at the state afterwards; between two processors that see it
+        // otherwise, the reminder surfaces and finds the context ended.
+        if !self.timer.load(Ordering::Acquire).is_null() {
+            let _ = self.close_timer();
+        }
+    }
+
+    /// The node is being taken apart: true if the driver may be looking at it.
+    #[inline]
+    pub(super) fn let_timer_go(&self) -> bool {
+        // ORDERING: timer-cell (reader).
+        !self.timer.load(Ordering::Acquire).is_null() && self.close_timer()
+    }
+
+    fn close_timer(&self) -> bool {
+        // ORDERING: timer-cell (both ends).
+        let word = self.timer.swap(ptr::without_provenance_mut(CLOSED), Ordering::AcqRel);
+        let Some(cell) = cell_of(word) else { return !word.is_null() };
+        // SAFETY: swapped out by us.
+        let disarmed = unsafe { timers().disarm(cell) };
+        matches!(disarmed, Disarm::Surfacing) || addr_bits(word, SEEN) != 0
+    }
+
+    /// Moves the own deadline. False, and nothing changes, once the context has ended. A move to the past ends it here.
+    ///
+    /// The caller holds a handle.
+    pub(crate) fn reset(&self, to: Tick, now: impl FnOnce() -> Tick) -> bool {
+        // ORDERING: deadline (reader).
+        let mut from = self.deadline.load(Ordering::Acquire);
+        loop {
+            if self.is_done() {
+                return false;
+            }
+            if from & EXPIRED != 0 {
+                // The driver has decided and is on its way: end it here, so that nobody sees it live after our answer.
+                self.end_late();
+                return false;
+            }
+            // ORDERING: deadline (both ends). Either this move or the decision to fire comes first.
+            match self.deadline.compare_exchange_weak(from, to, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => break,
+                Err(seen) => from = seen,
+            }
+        }
+        // The reminder is never later than the deadline was, so a push back is done.
+        if to >= from {
+            return true;
+        }
+        let now = now();
+        if to <= now {
+            self.expire_now(now);
+        } else {
+            self.arm(to);
+        }
+        true
+    }
+
+    /// Fires a deadline that has passed, unless it is moved first.
+    ///
+    /// The caller keeps the node alive by a handle, or by one on a descendant.
+    pub(super) fn expire_now(&self, now: Tick) {
+        // ORDERING: deadline (both ends).
+        let mut seen = self.deadline.load(Ordering::Acquire);
+        while seen & EXPIRED == 0 {
+            if seen > now {
+                return;
+            }
+            match self.deadline.compare_exchange_weak(seen, seen | EXPIRED, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => break,
+                Err(other) => seen = other,
+            }
+        }
+        self.end_late();
+    }
+
+    fn end_late(&self) {
+        self.end(self.late());
+    }
+
+    /// The end by the own deadline, with its own cause if it was given one.
+    fn late(&self) -> Ended {
+        let cause = self.extra().and_then(|extra| extra.deadline_cause.clone());
+        Ended::own(cause.unwrap_or_else(|| Cause::from(Error::DeadlineExceeded)))
+    }
+}
+
+// SAFETY: `surface` touches the node only while the driver's pin protects it: a node whose cell is claimed is freed
+// through the epoch (see `close_timer`).
+unsafe impl Target for Node {
+    type Told = Told;
+
+    unsafe fn surface(this: NonNull<Self>, now: Tick, _: &Guard, told: &mut Told) -> Surface {
+        // SAFETY: forwarded.
+        let node = unsafe { this.as_ref() };
+        node.canary.touch();
+        // ORDERING: deadline (both ends).
+        let mut when = node.deadline.load(Ordering::Acquire);
+        loop {
+            if when >= NEVER || node.is_done() {
+                return Surface::Over;
+            }
+            if when > now {
+                return Surface::Later(when);
+            }
+            match node.deadline.compare_exchange_weak(when, when | EXPIRED, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => break,
+                Err(seen) => when = seen,
+            }
+        }
+        // SAFETY: claimed, under the driver's pin.
+        if let Some(unused) = unsafe { node.mark(node.late(), told) } {
+            told.causes.push(unused);
+        }
+        Surface::Over
+    }
+
+    fn tell(told: Told) {
+        let mut shield = Shield::new();
+        told.tell(&mut shield);
+        shield.absorb();
+    }
+}

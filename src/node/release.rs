@@ -1,0 +1,330 @@
+//! The way out: the last handle goes, the node leaves its parent, and its memory goes back.
+//!
+//! # States of `orphans`
+//!
+//! ```text
+//! BIAS             has handles
+//! BIAS - left      the last handle is counting; `left` entries have left tagged slots meanwhile
+//! k - left         a relay: so many entries still sit in its slots
+//! 0                nobody: whoever wrote this takes the node apart
+//! ```
+//!
+//! Taking a node apart may be the last thing that kept its parent: a loop over [`Step`]s, never recursion.
+//!
+//! # Hope
+//!
+//! A function registered with a relay waits for an ancestor's end or the relay's own deadline. When neither can come any
+//! more the relay is *hopeless*, and its functions are dropped unrun. Hopelessness is final and spreads downwards:
+//! a relay is hopeless if it has no deadline and no foreign parent, and what is above it is hopeless or cannot end. The
+//! mark and the child's count are two words: each side writes its own, then looks at the other's, with a sequentially
+//! consistent fence between, so at least one of them goes down into the child.
+
+use super::foreign::Disowned;
+use super::tell::Told;
+use super::walk::{Visitor, walk};
+use super::{Above, BIAS, EXPIRED, Extra, HOPELESS, Link, Node};
+use crate::clock::NEVER;
+use crate::hook::Hook;
+use crate::shield::Shield;
+use crate::signal::Signal;
+use crate::slots::{Entry, Kind, Left};
+use crate::sync::{Ordering, fence, reclaim};
+use crate::value::Binding;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+
+/// What is still to be done.
+enum Step {
+    /// The last handle of this node is gone.
+    Abandon(NonNull<Node>),
+    /// Nobody is left in the slots of this node.
+    Finish(NonNull<Node>),
+}
+
+/// Steps to do: one at hand, more only where merged contexts let go of two parents.
+#[derive(Default)]
+struct Agenda {
+    next: Option<Step>,
+    more: Vec<Step>,
+}
+
+impl Agenda {
+    fn push(&mut self, step: Step) {
+        if let Some(waiting) = self.next.replace(step) {
+            self.more.push(waiting);
+        }
+    }
+
+    fn pop(&mut self) -> Option<Step> {
+        self.next.take().or_else(|| self.more.pop())
+    }
+}
+
+/// A user handle goes. Constant time, lock-free, one compare-and-swap for a leaf; values that nobody can see any more
+/// are dropped here.
+///
+/// # Safety
+///
+/// The caller owns a handle and does not touch the node again.
+#[inline]
+pub(crate) unsafe fn drop_handle(node: NonNull<Node>) {
+    // SAFETY: ours until now.
+    if unsafe { node.as_ref() }.handles.release() {
+        let mut shield = Shield::new();
+        let mut told = Told::default();
+        // SAFETY: that was the last handle.
+        unsafe { settle(Step::Abandon(node), &mut told, &mut shield) };
+        told.tell(&mut shield);
+        shield.finish();
+    }
+}
+
+/// An entry has left a slot of `owner`: counts it down if the slot said so.
+///
+/// # Safety
+///
+/// `left` came from leaving a seat of `owner`, and is reported once.
+pub(super) unsafe fn left(owner: NonNull<Node>, left: Left, shield: &mut Shield) {
+    let mut agenda = Agenda::default();
+    count_down(owner, left, &mut agenda);
+    if let Some(step) = agenda.pop() {
+        let mut told = Told::default();
+        // SAFETY: as counted.
+        unsafe { settle(step, &mut told, shield) };
+        told.tell(shield);
+    }
+}
+
+fn count_down(owner: NonNull<Node>, left: Left, agenda: &mut Agenda) {
+    // SAFETY: an ORPHAN tag means that the owner lives until we have counted.
+    // ORDERING: orphans (both ends). The last one sees what every other did with the node.
+    if left.orphan && unsafe { owner.as_ref() }.orphans.fetch_sub(1, Ordering::AcqRel) == 1 {
+        agenda.push(Step::Finish(owner));
+    }
+}
+
+/// Does a step and all that follow from it.
+///
+/// # Safety
+///
+/// The step is due.
+unsafe fn settle(step: Step, told: &mut Told, shield: &mut Shield) {
+    let mut agenda = Agenda { next: Some(step), more: Vec::new() };
+    while let Some(step) = agenda.pop() {
+        match step {
+            Step::Abandon(node) => {
+                // SAFETY: forwarded: the last handle is gone, and what it kept is ours to give up.
+                if unsafe { abandon(node, told) } {
+                    agenda.push(Step::Finish(node));
+                }
+            }
+            // SAFETY: forwarded.
+            Step::Finish(node) => unsafe { finish(node, &mut agenda, shield) },
+        }
+    }
+}
+
+/// Tags whoever sits in the slots. True: nobody does, or they have all left meanwhile.
+///
+/// # Safety
+///
+/// The last handle of the node is gone; called once.
+unsafe fn abandon(node: NonNull<Node>, told: &mut Told) -> bool {
+    // SAFETY: forwarded.
+    let relay = unsafe { node.as_ref() };
+    relay.canary.touch();
+    let occupied = relay.slots.orphan();
+    if occupied == 0 {
+        return true;
+    }
+    // ORDERING: hope (both ends). Our count of 0 was written before; now look at what is above.
+    fence(Ordering::SeqCst);
+    if !relay.is_done() && relay.is_without_hope() {
+        relay.give_up_hope(told);
+    }
+    // ORDERING: orphans (both ends).
+    relay.orphans.fetch_sub(BIAS - occupied, Ordering::AcqRel) == BIAS - occupied
+}
+
+impl Node {
+    /// Whether nothing can end this relay any more. Looks one level up: hopelessness is marked.
+    fn is_without_hope(&self) -> bool {
+        let gone = |above: NonNull<Node>| {
+            // SAFETY: what is above us lives as long as we do.
+            // ORDERING: hope (reader), after the fence.
+            unsafe { above.as_ref() }.handles.load(Ordering::Acquire) == HOPELESS
+        };
+        let above = match self.above() {
+            Above::Slot(parent) => gone(parent),
+            // An ended parent: so have we.
+            Above::Strong(_) => false,
+            Above::Base(_) => true,
+        };
+        let other = match self.extra().map(Extra::link) {
+            Some(Link::Seated(other, _)) => gone(other),
+            Some(Link::Counted(_)) => false,
+            Some(Link::None) | None => true,
+        };
+        let foreign = self.extra().is_some_and(|extra| extra.foreign.is_some());
+        let deadline = self.deadline.load(Ordering::Acquire);
+        above && other && !foreign && deadline == NEVER
+    }
+
+    /// Marks the relay hopeless, and everything below it that becomes so by that.
+    fn give_up_hope(&self, told: &mut Told) {
+        // ORDERING: hope (writer).
+        self.handles.mark(HOPELESS, Ordering::Release);
+        // ORDERING: hope (both ends). Our mark is written; now look at the counts of the children.
+        fence(Ordering::SeqCst);
+        let _pin = reclaim::pin();
+        // SAFETY: pinned; the caller has not yet counted the last handle down, so the node stays.
+        unsafe { walk(NonNull::from(self), &mut Undertaker { told }) };
+    }
+}
+
+/// Goes down into relays without hope, and claims the functions that nothing will call.
+struct Undertaker<'a> {
+    told: &'a mut Told,
+}
+
+impl Visitor for Undertaker<'_> {
+    fn enter(&mut self, node: &Node, _: &Node) -> bool {
+        // ORDERING: hope (reader), after the fence.
+        let relay = matches!(node.handles.load(Ordering::Acquire), 0 | HOPELESS);
+        if !relay || node.is_done() || !node.is_without_hope() {
+            return false;
+        }
+        node.handles.mark(HOPELESS, Ordering::Release);
+        // ORDERING: hope (both ends).
+        fence(Ordering::SeqCst);
+        true
+    }
+
+    fn leave(&mut self, _: &Node) {}
+
+    unsafe fn signal(&mut self, _: NonNull<Signal>) {
+        // Whoever waits holds a handle; only a forgotten future is found here, and it is past waking.
+    }
+
+    unsafe fn hook(&mut self, hook: NonNull<Hook>) {
+        // SAFETY: forwarded.
+        if unsafe { hook.as_ref() }.claim() {
+            // SAFETY: claimed.
+            unsafe { self.told.hopeless.push(hook) };
+        }
+    }
+}
+
+/// Takes the node apart: nothing below it is left, and no handle.
+///
+/// # Safety
+///
+/// As it says; called once.
+unsafe fn finish(this: NonNull<Node>, agenda: &mut Agenda, shield: &mut Shield) {
+    // SAFETY: forwarded.
+    let node = unsafe { this.as_ref() };
+    // What may still look at us: the driver that has claimed our timer, a foreign parent that is ending us, and cancelers
+    // that found us in a slot. Each of them makes the memory go through the epoch.
+    let mut seen = node.let_timer_go();
+    let mut future = None;
+    if let Some(foreign) = node.extra().and_then(|extra| extra.foreign.as_ref()) {
+        match foreign.disown() {
+            Disowned::Yours => future = Some(Arc::clone(foreign)),
+            Disowned::Gone => {}
+            Disowned::Ending => seen = true,
+        }
+    }
+    let above = node.above();
+    let owned_values = if node.owns_values() { node.values } else { ptr::null() };
+    let mut leave = |parent: NonNull<Node>, seat: Option<crate::slots::Seat>, entry: Entry| {
+        let seat = seat.expect("whoever sits in a slot knows its seat");
+        // SAFETY: we sit there; the parent is not touched again unless it waits for our count.
+        let left = unsafe { seat.leave(entry) };
+        seen |= left.closed;
+        count_down(parent, left, agenda);
+    };
+    if let Some((extra, Link::Seated(other, seat))) = node.extra.zip(node.extra().map(Extra::link)) {
+        leave(other, seat, Entry::new(Kind::Link, extra));
+    }
+    if let Above::Slot(parent) = above {
+        leave(parent, node.seat(), Entry::new(Kind::Child, this));
+    }
+    let counted = match node.extra().map(Extra::link) {
+        Some(Link::Counted(other)) => Some(other),
+        _ => None,
+    };
+    let strong = match above {
+        Above::Strong(parent) => Some(parent),
+        _ => None,
+    };
+    // From here on the node may only be touched if nobody else can be looking.
+    let mut leftovers = Leftovers::default();
+    if seen {
+        if node.is_done() {
+            // SAFETY: decided, and nobody is left who could ask why.
+            leftovers.cause = unsafe { node.state.take_cause() };
+        }
+        // Whoever looks may still end a live node with a cause of its own, or read the deadline's cause: those go with
+        // the memory.
+        // SAFETY: unreachable from any slot, claim or handle.
+        unsafe { reclaim::pin().retire(this.as_ptr().cast(), bury) };
+    } else {
+        // SAFETY: nobody else can reach it.
+        leftovers = unsafe { dismantle(this) };
+    }
+    for parent in [counted, strong].into_iter().flatten() {
+        // SAFETY: the handle that this node kept.
+        if unsafe { parent.as_ref() }.handles.release() {
+            agenda.push(Step::Abandon(parent));
+        }
+    }
+    // User code, after everything of ours: futures, errors and values have drops.
+    if let Some(future) = future {
+        shield.run(|| future.drop_future());
+    }
+    if leftovers.extra.is_some() || leftovers.cause.is_some() {
+        shield.run(|| drop(leftovers));
+    }
+    // SAFETY: the share that the node owned, if it did.
+    unsafe { Binding::release(owned_values, shield) };
+    if let Above::Base(base) = above {
+        // SAFETY: the count that the node kept.
+        unsafe { base.release(shield) };
+    }
+}
+
+/// What is dropped last, because its drop is user code.
+#[derive(Default)]
+struct Leftovers {
+    cause: Option<crate::cause::Cause>,
+    extra: Option<Box<Extra>>,
+}
+
+/// Frees the node; what user code it owned comes back.
+///
+/// # Safety
+///
+/// The caller is the last to know it.
+unsafe fn dismantle(this: NonNull<Node>) -> Leftovers {
+    // SAFETY: forwarded.
+    let node = unsafe { this.as_ref() };
+    node.canary.kill();
+    // SAFETY: forwarded.
+    let cause = unsafe { node.state.take_cause() };
+    // SAFETY: it came from a box, and goes with the node.
+    let extra = node.extra.map(|extra| unsafe { Box::from_raw(extra.as_ptr()) });
+    // SAFETY: forwarded.
+    unsafe { node.slots.free() };
+    // SAFETY: it came from a box; its fields need no drop.
+    unsafe { reclaim::bury(this.as_ptr()) };
+    Leftovers { cause, extra }
+}
+
+/// The same from the epoch: nobody is there to hear of a panic.
+unsafe fn bury(this: *mut ()) {
+    // SAFETY: retired once, as a node.
+    let leftovers = unsafe { dismantle(NonNull::new_unchecked(this.cast())) };
+    let mut shield = Shield::new();
+    shield.run(|| drop(leftovers));
+    shield.absorb();
+}

@@ -1,0 +1,310 @@
+//! Birth: a node is made, registered with its parents, and armed.
+//!
+//! A context is either born ended or registered where its parent's canceler will find it. The parent's state is looked
+//! at first, then the slot is taken by one compare-and-swap: if the parent ends in between, the swap finds the tag.
+
+use super::foreign::{self, Foreign};
+use super::{Above, BIAS, Derived, Extra, HOPELESS, Link, Node, Parent, bequest};
+use crate::base::Base;
+use crate::cause::Cause;
+use crate::clock::{self, NEVER, Tick};
+use crate::error::Error;
+use crate::refs::RefCount;
+use crate::slots::{Entry, Kind, SlotList};
+use crate::state::{Ended, State};
+use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Canary, Ordering, UnsafeCell};
+use crate::value::Binding;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a context is derived from. The caller keeps it alive.
+#[derive(Copy, Clone)]
+pub(crate) enum Origin {
+    /// The nearest context that can end, and the values seen from where we derive.
+    Node(NonNull<Node>, *const Binding),
+    /// Nothing above can end.
+    Base(Base, *const Binding),
+}
+
+/// What is wanted of a new context.
+pub(crate) struct Plan {
+    deadline: Tick,
+    /// It had passed when it was planned.
+    past: bool,
+    extra: Option<Box<Extra>>,
+    other: Option<NonNull<Node>>,
+}
+
+/// Two handles: a `Context` and a `CancelHandle`.
+const HANDLES: usize = 2;
+
+impl Plan {
+    pub(crate) fn cancel() -> Plan {
+        Plan { deadline: NEVER, past: false, extra: None, other: None }
+    }
+
+    /// Ends at `at`.
+    pub(crate) fn deadline(at: Tick) -> Plan {
+        Plan { deadline: at, past: at < NEVER && at <= clock::now(), extra: None, other: None }
+    }
+
+    /// Ends after so long: the clock is read once.
+    pub(crate) fn timeout(after: Duration) -> Plan {
+        let at = clock::tick_after(after);
+        Plan { deadline: at, past: after.is_zero(), extra: None, other: None }
+    }
+
+    /// With this cause if its own deadline ends it.
+    pub(crate) fn cause(mut self, cause: Cause) -> Plan {
+        let mut extra = Box::new(Extra::new(Derived::Cancel));
+        extra.deadline_cause = Some(cause.with_kind(Error::DeadlineExceeded));
+        self.extra = Some(extra);
+        self
+    }
+
+    /// A merge: the second parent, if it is one that can end.
+    pub(crate) fn merge(other: Option<NonNull<Node>>) -> Plan {
+        Plan { deadline: NEVER, past: false, extra: Some(Box::new(Extra::new(Derived::CancelFrom))), other }
+    }
+
+    pub(crate) fn foreign<F>(future: F) -> (Plan, Arc<foreign::Task<F>>)
+    where
+        F: Future + Send + 'static,
+        F::Output: Into<Cause>,
+    {
+        let task = foreign::Task::new(future);
+        let mut extra = Box::new(Extra::new(Derived::CancelOn));
+        extra.foreign = Some(Arc::clone(&task) as Arc<dyn Foreign>);
+        (Plan { deadline: NEVER, past: false, extra: Some(extra), other: None }, task)
+    }
+}
+
+impl Origin {
+    fn node(&self) -> Option<&Node> {
+        match self {
+            // SAFETY: the caller keeps it alive.
+            Origin::Node(node, _) => Some(unsafe { node.as_ref() }),
+            Origin::Base(..) => None,
+        }
+    }
+
+    fn values(&self) -> *const Binding {
+        match self {
+            Origin::Node(_, values) | Origin::Base(_, values) => *values,
+        }
+    }
+}
+
+/// Makes a context with two handles. Constant time, lock-free; user code does not run here.
+///
+/// # Safety
+///
+/// What `origin` and `plan` name is alive.
+pub(crate) unsafe fn spawn(origin: Origin, mut plan: Plan) -> NonNull<Node> {
+    let above = origin.node();
+    let other = plan.other.filter(|other| !above.is_some_and(|above| ptr::eq(above, other.as_ptr())));
+    // The states of the parents first: what is derived from an ended context is born ended.
+    if let Some(ended) = above.and_then(|above| above.state.bequest()) {
+        // SAFETY: forwarded.
+        return unsafe { born_ended(origin, plan, other, ended) };
+    }
+    // SAFETY: forwarded.
+    if let Some(ended) = other.and_then(|other| unsafe { other.as_ref() }.state.bequest()) {
+        // SAFETY: forwarded.
+        return unsafe { born_ended(origin, plan, other, ended) };
+    }
+    if plan.past {
+        // SAFETY: forwarded.
+        return unsafe { born_late(origin, plan) };
+    }
+    let parent = match origin {
+        Origin::Node(node, _) => Above::Slot(node),
+        Origin::Base(base, _) => Above::Base(base),
+    };
+    let deadline = plan.deadline;
+    // SAFETY: forwarded.
+    let node = unsafe { build(origin, parent, &mut plan, State::live()) };
+    if let Some(above) = above {
+        // SAFETY: just made, not published: the tries to publish it write its seat.
+        let fresh = unsafe { &*node.as_ptr().cast_const() };
+        let placed = |seat| {
+            fresh.seat.with_mut(|own| {
+                // SAFETY: a try that failed published nothing, so the node is still ours alone.
+                unsafe { *own = Some(seat) };
+            });
+        };
+        if above.slots.register(Entry::new(Kind::Child, node), placed).is_err() {
+            // SAFETY: not published: ours alone.
+            unsafe { end_unborn(node, bequest(above), Above::Strong(NonNull::from(above))) };
+            return node;
+        }
+    }
+    // SAFETY: its handles are ours until we return.
+    let alive = unsafe { &*node.as_ptr().cast_const() };
+    if let Some(other) = other {
+        // SAFETY: forwarded.
+        unsafe { join(alive, other) };
+    }
+    if deadline < NEVER {
+        alive.arm(deadline);
+    }
+    node
+}
+
+/// Registers a merged context with its second parent.
+///
+/// # Safety
+///
+/// The caller owns the node's handles and has not returned them; `other` is alive.
+unsafe fn join(node: &Node, other: NonNull<Node>) {
+    let extra = node.extra.expect("a merged context has an extra part");
+    // SAFETY: freed with the node.
+    let part = unsafe { extra.as_ref() };
+    let set = |link| {
+        part.link.with_mut(|own| {
+            // SAFETY: nobody reads the link before a handle is returned or it is published in `other`'s slots.
+            unsafe { *own = link };
+        });
+    };
+    // SAFETY: forwarded.
+    let parent = unsafe { other.as_ref() };
+    let entry = Entry::new(Kind::Link, extra);
+    if parent.slots.register(entry, |seat| set(Link::Seated(other, Some(seat)))).is_err() {
+        parent.add_handle();
+        set(Link::Counted(other));
+        node.end(bequest(parent));
+    }
+}
+
+/// A node that no slot knows, because a parent has ended.
+///
+/// # Safety
+///
+/// As for `spawn`. The end comes from the origin's node or from `other`, which the new node keeps alive.
+unsafe fn born_ended(origin: Origin, mut plan: Plan, other: Option<NonNull<Node>>, ended: Ended) -> NonNull<Node> {
+    // SAFETY: forwarded.
+    let node = unsafe { build(origin, strong(origin), &mut plan, State::born(ended)) };
+    if let Some(other) = other {
+        // SAFETY: forwarded.
+        unsafe { other.as_ref() }.add_handle();
+        // SAFETY: just made, ours alone.
+        if let Some(extra) = unsafe { node.as_ref() }.extra {
+            // SAFETY: ours alone.
+            unsafe { (*extra.as_ptr()).link = UnsafeCell::new(Link::Counted(other)) };
+        }
+    }
+    node
+}
+
+/// A node whose deadline has passed already. Of two past deadlines the earlier gives the cause: an ancestor's that the
+/// driver has not come to yet is fired from here.
+///
+/// # Safety
+///
+/// As for `spawn`.
+unsafe fn born_late(origin: Origin, mut plan: Plan) -> NonNull<Node> {
+    let mut first: Option<&Node> = None;
+    let mut at = origin.node();
+    while let Some(node) = at {
+        if node.own_deadline() < first.map_or(plan.deadline, Node::own_deadline) {
+            first = Some(node);
+        }
+        // SAFETY: what is above a node lives as long as the node.
+        at = node.parent.node().map(|node| unsafe { &*node.as_ptr().cast_const() });
+    }
+    if let Some(late) = first {
+        late.expire_now(clock::now());
+    }
+    if let Some(ended) = origin.node().and_then(|above| above.state.bequest()) {
+        // SAFETY: forwarded.
+        return unsafe { born_ended(origin, plan, None, ended) };
+    }
+    let cause = plan.extra.as_ref().and_then(|extra| extra.deadline_cause.clone());
+    let ended = Ended::own(cause.unwrap_or_else(|| Cause::from(Error::DeadlineExceeded)));
+    // SAFETY: forwarded.
+    unsafe { build(origin, strong(origin), &mut plan, State::born(ended)) }
+}
+
+/// The parent of a node that sits in no slot: counted.
+fn strong(origin: Origin) -> Above {
+    match origin {
+        Origin::Node(node, _) => {
+            // SAFETY: the caller of `spawn` keeps it alive, by a handle.
+            unsafe { node.as_ref() }.add_handle();
+            Above::Strong(node)
+        }
+        Origin::Base(base, _) => Above::Base(base),
+    }
+}
+
+/// Allocates the node: the one allocation of a context (two with an extra part).
+///
+/// # Safety
+///
+/// As for `spawn`.
+unsafe fn build(origin: Origin, above: Above, plan: &mut Plan, state: State) -> NonNull<Node> {
+    let inherited = match origin {
+        // SAFETY: forwarded.
+        Origin::Node(node, _) => unsafe { node.as_ref() }.values,
+        Origin::Base(base, _) => {
+            // SAFETY: forwarded.
+            unsafe { base.share() };
+            // SAFETY: forwarded.
+            unsafe { base.values() }
+        }
+    };
+    let values = origin.values();
+    if !ptr::eq(inherited, values) {
+        // Derived from a value's context: a share of our own. Otherwise what is above us keeps the values.
+        // SAFETY: forwarded.
+        unsafe { Binding::share(values) };
+    }
+    let extra = plan.extra.take().map(|extra| NonNull::from(Box::leak(extra)));
+    let node = Node {
+        state,
+        slots: SlotList::new(),
+        orphans: AtomicUsize::new(BIAS),
+        parent: Parent::of(above),
+        seat: UnsafeCell::new(None),
+        values,
+        timer: AtomicPtr::new(ptr::null_mut()),
+        deadline: AtomicU64::new(plan.deadline),
+        extra,
+        handles: RefCount::new(HANDLES),
+        canary: Canary::new(),
+    };
+    let node = NonNull::from(Box::leak(Box::new(node)));
+    if let Some(extra) = extra {
+        // SAFETY: ours alone.
+        unsafe { (*extra.as_ptr()).node = node };
+    }
+    node
+}
+
+/// The parent ended before the node could be registered: it is born ended after all.
+///
+/// # Safety
+///
+/// The node was not published, and `above` is alive by a handle.
+unsafe fn end_unborn(node: NonNull<Node>, ended: Ended, above: Above) {
+    if let Above::Strong(parent) = above {
+        // SAFETY: forwarded.
+        unsafe { parent.as_ref() }.add_handle();
+    }
+    let node = node.as_ptr();
+    // SAFETY: forwarded: ours alone.
+    unsafe { (*node).state = State::born(ended) };
+    // SAFETY: as above.
+    unsafe { (*node).parent = Parent::of(above) };
+    // SAFETY: as above.
+    unsafe { (*node).seat = UnsafeCell::new(None) };
+}
+
+#[cfg(test)]
+impl Node {
+    /// For tests of other files: whether the last handle found the node past all hope.
+    pub(crate) fn is_hopeless(&self) -> bool {
+        self.handles.load(Ordering::Relaxed) == HOPELESS
+    }
+}

@@ -1,0 +1,231 @@
+//! The slot list of one owner: everybody who must hear of its end sits here.
+//!
+//! ```text
+//! SlotList   table   counter of collisions, then *[Desk], tag CLOSED
+//!            shard   head -> Block -> Block -> ..        overflow of the two slots below
+//!            inline  gate, slot
+//! Desk       shard   head -> Block -> ..                 one thread's own corner, made under contention only
+//!            slots   13
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. Whoever registers needs a live handle on the owner; an occupied slot keeps the owner's memory alive.
+//! 2. Registering is one compare-and-swap, on a word that closing tags: a slot, a head, or the table. So either the
+//!    canceler finds the entry, or the registrant finds the tag; there is no second word to look at again.
+//! 3. *The gate.* Nothing behind the first slot is used before the first slot has been used, and a used slot never
+//!    looks virgin again. So a canceler that closes a virgin gate has closed the whole list: one write for a leaf.
+//!
+//! # Not here
+//!
+//! What an entry is, who owns the list, and what happens to those who are found. No context is known on this floor.
+
+mod cursor;
+mod shard;
+mod slot;
+
+pub(crate) use cursor::Position;
+pub(crate) use slot::{Entry, Kind, Left};
+
+use crate::sync::{self, AtomicPtr, Ordering, Tagged, addr_bits, reclaim, strip};
+use shard::{DESK, Desk, Shard};
+use slot::{Slot, Take};
+use std::ptr::{self, NonNull};
+
+/// Slots in the owner itself.
+const INLINE: usize = 2;
+
+/// So many collisions, or new blocks at four each, and every thread gets a desk of its own.
+#[cfg(not(feature = "loom"))]
+const CROWDED: usize = 16;
+#[cfg(feature = "loom")]
+const CROWDED: usize = 1;
+
+const CLOSED: usize = 1;
+/// Below this a table word counts collisions (times two: the low bit is the tag).
+const COUNTER: usize = 4096;
+
+/// The owner has ended: nobody can register any more.
+#[derive(Debug)]
+pub(crate) struct Closed;
+
+/// Where an entry sits: known to the entry before it is published.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Seat {
+    slot: NonNull<Slot>,
+    /// The shard whose chain it is in; none for the slots that are always tried first.
+    shard: Option<NonNull<Shard>>,
+}
+
+impl Seat {
+    /// Gives the seat back. If the answer bears no tag, the owner may be gone: it is not touched again.
+    ///
+    /// # Safety
+    ///
+    /// `entry` sits here, and nobody else makes it leave.
+    #[inline]
+    pub(crate) unsafe fn leave(self, entry: Entry) -> Left {
+        if let Some(shard) = self.shard {
+            // SAFETY: the occupied slot keeps the owner, and so the shard, alive.
+            let shard = unsafe { shard.as_ref() };
+            shard.remember(self.slot);
+            if sync::every_sixteenth() {
+                shard.tidy();
+            }
+        }
+        // SAFETY: as above.
+        unsafe { self.slot.as_ref() }.leave(entry)
+    }
+}
+
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct SlotList {
+    table: AtomicPtr<()>,
+    shard: Shard,
+    inline: [Slot; INLINE],
+}
+
+impl SlotList {
+    pub(crate) fn new() -> SlotList {
+        SlotList {
+            table: AtomicPtr::new(ptr::null_mut()),
+            shard: Shard::new(),
+            inline: std::array::from_fn(|_| Slot::new()),
+        }
+    }
+
+    /// Registers an entry: constant time whatever the number of others, one compare-and-swap unless threads collide.
+    /// `placed` tells the entry its seat before each try.
+    #[inline]
+    pub(crate) fn register(&self, entry: Entry, mut placed: impl FnMut(Seat)) -> Result<(), Closed> {
+        // ORDERING: table (reader).
+        let table = self.table.load(Ordering::Acquire);
+        if let Some(desks) = desks(table) {
+            let index = sync::thread_index() % sync::shard_count();
+            // SAFETY: in bounds; the table lives as long as the list.
+            let desk = unsafe { desks.add(index).as_ref() };
+            if take_beside(&desk.slots, entry, &mut placed)?.is_none() {
+                desk.shard.take(entry, &mut placed)?;
+            }
+            return Ok(());
+        }
+        let Some(collided) = take_beside(&self.inline, entry, &mut placed)? else {
+            // Another way round: `None` means that both are busy.
+            let grown = self.shard.take(entry, &mut placed)?;
+            if grown {
+                self.crowd(4);
+            }
+            return Ok(());
+        };
+        if collided {
+            self.crowd(1);
+        }
+        Ok(())
+    }
+
+    /// Counts collisions; past the limit it puts up the table.
+    #[cold]
+    fn crowd(&self, by: usize) {
+        let seen = self.table.load(Ordering::Relaxed);
+        if desks(seen).is_some() || addr_bits(seen, CLOSED) != 0 {
+            return;
+        }
+        let count = seen.addr() / 2 + by;
+        if count < CROWDED {
+            let counted = ptr::without_provenance_mut(count * 2);
+            // ORDERING: Relaxed. A lost count is no loss.
+            let _ = self.table.compare_exchange(seen, counted, Ordering::Relaxed, Ordering::Relaxed);
+            return;
+        }
+        let table: Box<[Desk]> = (0..sync::shard_count()).map(|_| Desk::new()).collect();
+        let table = Box::into_raw(table);
+        // ORDERING: table (writer). A CLOSED word refuses the table.
+        if self.table.compare_exchange(seen, table.cast(), Ordering::Release, Ordering::Relaxed).is_err() {
+            // SAFETY: it was never published.
+            drop(unsafe { Box::from_raw(table) });
+        }
+    }
+
+    /// Closes the list if nobody ever sat in it: one write. False: walk it with a [`Position`].
+    #[inline]
+    pub(crate) fn close_if_virgin(&self) -> bool {
+        matches!(self.inline[0].close(), slot::Found::Virgin)
+    }
+
+    /// The last handle is gone: tags everybody who sits here, and says how many they are. Each of them will count the
+    /// owner down when it leaves.
+    pub(crate) fn orphan(&self) -> usize {
+        if self.inline[0].is_virgin() {
+            return 0;
+        }
+        let count = |slots: &[Slot]| slots.iter().filter(|slot| slot.orphan()).count();
+        let mut occupied = count(&self.inline) + self.shard_orphans(&self.shard);
+        // ORDERING: Relaxed. Who registered at a desk let go of its handle before us.
+        if let Some(desks) = desks(self.table.load(Ordering::Relaxed)) {
+            for index in 0..sync::shard_count() {
+                // SAFETY: in bounds; the table lives as long as the list.
+                let desk = unsafe { desks.add(index).as_ref() };
+                occupied += count(&desk.slots) + self.shard_orphans(&desk.shard);
+            }
+        }
+        occupied
+    }
+
+    fn shard_orphans(&self, shard: &Shard) -> usize {
+        if shard.first().is_none() {
+            return 0;
+        }
+        // Those who leave may be giving blocks back.
+        let _pin = reclaim::pin();
+        let mut occupied = 0;
+        let mut at = shard.first();
+        while let Some(block) = at {
+            // SAFETY: pinned.
+            occupied += unsafe { &(*block.as_ptr()).slots }.iter().filter(|slot| slot.orphan()).count();
+            // SAFETY: pinned.
+            at = unsafe { shard::Block::next(block) };
+        }
+        occupied
+    }
+
+    /// Gives the memory behind the list back.
+    ///
+    /// # Safety
+    ///
+    /// Nobody sits in it and nobody looks at it any more; the list is not used again.
+    pub(crate) unsafe fn free(&self) {
+        // SAFETY: forwarded.
+        unsafe { self.shard.free() };
+        if let Some(desks) = desks(self.table.load(Ordering::Relaxed)) {
+            let all = ptr::slice_from_raw_parts_mut(desks.as_ptr(), sync::shard_count());
+            // SAFETY: forwarded; it came from a box of this length.
+            let all = unsafe { Box::from_raw(all) };
+            for desk in &all {
+                // SAFETY: forwarded.
+                unsafe { desk.shard.free() };
+            }
+        }
+    }
+}
+
+/// The desks behind a table word, if it is past counting.
+fn desks(word: *mut ()) -> Option<NonNull<Desk>> {
+    if word.addr() < COUNTER { None } else { NonNull::new(strip(word, CLOSED).cast()) }
+}
+
+/// Tries the slots that are always tried first, in order: the first of them is the gate.
+/// `None`: all busy; otherwise taken, and whether somebody got in between.
+#[inline]
+fn take_beside(slots: &[Slot], entry: Entry, placed: &mut impl FnMut(Seat)) -> Result<Option<bool>, Closed> {
+    let mut collided = false;
+    for slot in slots {
+        let seat = Seat { slot: NonNull::from(slot), shard: None };
+        match slot.take(entry, || placed(seat)) {
+            Take::Taken => return Ok(Some(collided)),
+            Take::Closed => return Err(Closed),
+            Take::Busy(lost) => collided |= lost,
+        }
+    }
+    Ok(None)
+}

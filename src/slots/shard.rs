@@ -1,0 +1,318 @@
+//! A chain of blocks of slots, and how a free slot is found in it without a search.
+//!
+//! The few slots that sit beside a shard (two in the node itself, thirteen in a [`Desk`]) are tried by the caller first;
+//! what comes here is overflow. Overflow is pinned: blocks that a burst left empty are unlinked and given back through
+//! the epoch while the owner lives.
+//!
+//! # Where a free slot is looked for
+//!
+//! 1. the *hint*: where the last one left;
+//! 2. the *head*: the newest block, the only one that is not full while a burst lasts;
+//! 3. the *rover*: the next [`ROVE`] blocks of a walk round the chain, one walker at a time;
+//! 4. a new block, pushed with the entry already in it: the push is the registration.
+//!
+//! A push means that [`ROVE`] blocks in a row were full, and the rover has moved on by as many: one round of the chain
+//! adds a quarter to it at most, and then everything free has been found.
+//!
+//! # Invariants
+//!
+//! 1. Blocks are pushed at the head only, and unlinked by the holder of the rover only, never the head: so `next` of
+//!    a linked block has one writer.
+//! 2. A block is unlinked when all its slots are SEALED. Whoever sat in it stored its hint before it left, so after
+//!    sealing no hint to it can appear, and the one there may be is cleared before the block is retired.
+//! 3. Hint, head and `next` are followed only under a pin, by the owner's last handle, or from a seat that one occupies.
+
+use super::slot::{Entry, Slot, Take};
+use super::{Closed, Seat};
+use crate::sync::reclaim::{self, Guard};
+use crate::sync::{AtomicPtr, Ordering, Tagged, addr_bits, strip};
+use std::ptr::{self, NonNull};
+
+/// How many blocks are looked at before a new one is made.
+#[cfg(not(feature = "loom"))]
+const ROVE: usize = 4;
+#[cfg(feature = "loom")]
+const ROVE: usize = 1;
+
+/// Slots in a block: with the link it fills two cache lines.
+#[cfg(not(feature = "loom"))]
+pub(super) const BLOCK: usize = 15;
+#[cfg(feature = "loom")]
+pub(super) const BLOCK: usize = 2;
+
+/// Slots beside the shard of a desk: together they fill two cache lines.
+#[cfg(not(feature = "loom"))]
+pub(super) const DESK: usize = 13;
+#[cfg(feature = "loom")]
+pub(super) const DESK: usize = 1;
+
+const CLOSED: usize = 1;
+const ROVING: usize = 1;
+
+/// The alignment that finds a block from one of its slots.
+const BLOCK_ALIGN: usize = 128;
+
+#[repr(C, align(128))]
+pub(super) struct Block {
+    next: AtomicPtr<()>,
+    pub(super) slots: [Slot; BLOCK],
+}
+
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Shard {
+    /// The newest block, tagged CLOSED by a canceler: then nothing is pushed.
+    head: AtomicPtr<()>,
+    /// A slot that was left lately.
+    hint: AtomicPtr<()>,
+    /// Where the walk round the chain stands, tagged ROVING while somebody walks.
+    rover: AtomicPtr<()>,
+}
+
+/// One thread's own corner of a crowded owner.
+#[repr(C, align(128))]
+pub(super) struct Desk {
+    pub(super) shard: Shard,
+    pub(super) slots: [Slot; DESK],
+}
+
+impl Desk {
+    pub(super) fn new() -> Desk {
+        Desk { shard: Shard::new(), slots: std::array::from_fn(|_| Slot::new()) }
+    }
+}
+
+impl Block {
+    fn new() -> Block {
+        Block { next: AtomicPtr::new(ptr::null_mut()), slots: std::array::from_fn(|_| Slot::new()) }
+    }
+
+    /// The block around one of its slots.
+    pub(super) fn around(slot: NonNull<Slot>) -> NonNull<Block> {
+        // SAFETY: a slot lies behind the link of its block: rounding its address down does not give null.
+        unsafe { NonNull::new_unchecked(slot.as_ptr().map_addr(|a| a & !(BLOCK_ALIGN - 1))) }.cast()
+    }
+
+    /// The slot with this number. The pointer may be taken back to the block.
+    pub(super) fn slot(this: NonNull<Block>, index: usize) -> NonNull<Slot> {
+        // SAFETY: in bounds of the array; no reference narrows the pointer to one slot.
+        unsafe { NonNull::new_unchecked((&raw mut (*this.as_ptr()).slots).cast::<Slot>().add(index)) }
+    }
+
+    /// The block behind this one.
+    ///
+    /// # Safety
+    ///
+    /// The block is protected (invariant 3).
+    pub(super) unsafe fn next(this: NonNull<Block>) -> Option<NonNull<Block>> {
+        // SAFETY: forwarded.
+        // ORDERING: chain (reader).
+        NonNull::new(unsafe { (*this.as_ptr()).next.load(Ordering::Acquire) }.cast())
+    }
+
+    unsafe fn free(this: *mut ()) {
+        // SAFETY: the caller is the last to know the block, which came from a box.
+        unsafe { reclaim::bury(this.cast::<Block>()) };
+    }
+}
+
+impl Shard {
+    pub(super) fn new() -> Shard {
+        let null = || AtomicPtr::new(ptr::null_mut());
+        Shard { head: null(), hint: null(), rover: null() }
+    }
+
+    /// Finds a slot in the chain, or makes one. True if a block was made.
+    pub(super) fn take(&self, entry: Entry, placed: &mut impl FnMut(Seat)) -> Result<bool, Closed> {
+        let guard = reclaim::pin();
+        // ORDERING: hint (reader).
+        let hint = self.hint.load(Ordering::Acquire);
+        if let Some(slot) = NonNull::new(hint.cast::<Slot>()) {
+            // SAFETY: pinned, and the hint is cleared before its block is retired.
+            match unsafe { self.take_in(Block::around(slot), Some(slot), entry, placed) } {
+                Take::Taken => return Ok(false),
+                Take::Closed => return Err(Closed),
+                // ORDERING: Relaxed. If somebody stored another hint meanwhile, that one stays.
+                Take::Busy(_) => {
+                    let _ =
+                        self.hint.compare_exchange(hint, ptr::null_mut(), Ordering::Relaxed, Ordering::Relaxed);
+                }
+            }
+        }
+        // ORDERING: chain (reader).
+        let mut head = self.head.load(Ordering::Acquire);
+        if let Some(block) = NonNull::new(strip(head, CLOSED).cast::<Block>()) {
+            // SAFETY: pinned, and linked a moment ago.
+            match unsafe { self.take_in(block, None, entry, placed) } {
+                Take::Taken => return Ok(false),
+                Take::Closed => return Err(Closed),
+                Take::Busy(_) => {}
+            }
+            match self.rove(&guard, Some((entry, placed))) {
+                Take::Taken => return Ok(false),
+                Take::Closed => return Err(Closed),
+                Take::Busy(_) => {}
+            }
+        }
+        let block = NonNull::from(Box::leak(Box::new(Block::new())));
+        let slot = Block::slot(block, 0);
+        placed(Seat { slot, shard: Some(NonNull::from(self)) });
+        // SAFETY: nobody else knows the block yet.
+        unsafe { slot.as_ref() }.preset(entry);
+        loop {
+            if addr_bits(head, CLOSED) != 0 {
+                // SAFETY: it was never published.
+                drop(unsafe { Box::from_raw(block.as_ptr()) });
+                return Err(Closed);
+            }
+            // SAFETY: as above.
+            // ORDERING: Relaxed: published by the push.
+            unsafe { block.as_ref() }.next.store(head, Ordering::Relaxed);
+            let pushed = block.as_ptr().cast::<()>();
+            // ORDERING: chain (writer), and seat (writer) of the entry inside; closed (reader) on failure.
+            match self.head.compare_exchange_weak(head, pushed, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Ok(true),
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    /// Tries the slots of one block, `first` before the others.
+    ///
+    /// # Safety
+    ///
+    /// The block is protected (invariant 3).
+    unsafe fn take_in(
+        &self,
+        block: NonNull<Block>,
+        first: Option<NonNull<Slot>>,
+        entry: Entry,
+        placed: &mut impl FnMut(Seat),
+    ) -> Take {
+        let all = (0..BLOCK).map(|index| Block::slot(block, index));
+        for slot in first.into_iter().chain(all) {
+            // SAFETY: forwarded.
+            let tried = unsafe { slot.as_ref() }.take(entry, || placed(Seat { slot, shard: Some(NonNull::from(self)) }));
+            if !matches!(tried, Take::Busy(_)) {
+                return tried;
+            }
+        }
+        Take::Busy(false)
+    }
+
+    /// Remembers that this slot is about to be free. Called by whoever sits in it, before leaving (invariant 2).
+    pub(super) fn remember(&self, slot: NonNull<Slot>) {
+        // ORDERING: hint (writer). The next registrant finds the block's contents through it.
+        self.hint.store(slot.as_ptr().cast(), Ordering::Release);
+    }
+
+    /// Gives empty blocks back, a few at a time. The caller occupies a seat of this shard.
+    pub(super) fn tidy(&self) {
+        let _ = self.rove(&reclaim::pin(), None::<(Entry, &mut fn(Seat))>);
+    }
+
+    /// Walks a few blocks on: tries to take a slot for `wanted`, unlinks blocks that are empty.
+    fn rove(&self, guard: &Guard, mut wanted: Option<(Entry, &mut impl FnMut(Seat))>) -> Take {
+        let seen = self.rover.load(Ordering::Relaxed);
+        let roving = seen.map_addr(|a| a | ROVING);
+        // ORDERING: rover (reader): the last walker's unlinks come before ours.
+        if addr_bits(seen, ROVING) != 0
+            || self.rover.compare_exchange(seen, roving, Ordering::Acquire, Ordering::Relaxed).is_err()
+        {
+            return Take::Busy(true);
+        }
+        // ORDERING: chain (reader).
+        let head = || NonNull::new(strip(self.head.load(Ordering::Acquire), CLOSED).cast::<Block>());
+        let mut tried = Take::Busy(false);
+        let mut before: Option<NonNull<Block>> = None;
+        let mut at = NonNull::new(seen.cast::<Block>()).or_else(head);
+        for _ in 0..ROVE {
+            let Some(block) = at.or_else(head) else { break };
+            if at.is_none() {
+                before = None;
+            }
+            // SAFETY: the rover stands on a linked block: only its holder unlinks. Pinned besides.
+            let next = unsafe { Block::next(block) };
+            let unlinked = match before {
+                // SAFETY: `block` is linked right behind `before`, and we hold the rover.
+                Some(before) => unsafe { self.unlink(guard, before, block) },
+                None => false,
+            };
+            if !unlinked {
+                if let Some((entry, placed)) = &mut wanted {
+                    // SAFETY: as for `next`.
+                    tried = unsafe { self.take_in(block, None, *entry, *placed) };
+                    if !matches!(tried, Take::Busy(_)) {
+                        at = Some(block);
+                        break;
+                    }
+                }
+                before = Some(block);
+            }
+            at = next;
+        }
+        let stand = at.map_or(ptr::null_mut(), |block| block.as_ptr().cast());
+        // ORDERING: rover (writer).
+        self.rover.store(stand, Ordering::Release);
+        tried
+    }
+
+    /// Takes an empty block out of the chain and retires it.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the rover and a pin; `block` is linked right behind `before`.
+    unsafe fn unlink(&self, guard: &Guard, before: NonNull<Block>, block: NonNull<Block>) -> bool {
+        // SAFETY: forwarded.
+        let slots = unsafe { &(*block.as_ptr()).slots };
+        if slots.iter().any(Slot::is_occupied) {
+            return false;
+        }
+        if let Some(taken) = slots.iter().position(|slot| !slot.seal()) {
+            slots[..taken].iter().for_each(Slot::unseal);
+            return false;
+        }
+        // SAFETY: forwarded.
+        // ORDERING: chain (reader).
+        let next = unsafe { (*block.as_ptr()).next.load(Ordering::Acquire) };
+        // SAFETY: forwarded: we are the only writer of `next` behind the head.
+        // ORDERING: chain (writer): whoever skips the block sees the rest.
+        unsafe { (*before.as_ptr()).next.store(next, Ordering::Release) };
+        // ORDERING: Relaxed. Sealing acquired every hint to this block; none can follow.
+        let hint = self.hint.load(Ordering::Relaxed);
+        if NonNull::new(hint.cast::<Slot>()).is_some_and(|slot| Block::around(slot) == block) {
+            let _ = self.hint.compare_exchange(hint, ptr::null_mut(), Ordering::Relaxed, Ordering::Relaxed);
+        }
+        // SAFETY: unlinked, no hint, and the rover moves past it before it is let go.
+        unsafe { guard.retire(block.as_ptr().cast(), Block::free) };
+        true
+    }
+
+    /// Stops pushes, and says where the chain begins.
+    pub(super) fn close(&self) -> Option<NonNull<Block>> {
+        // ORDERING: closed (writer), chain (reader).
+        let head = self.head.set_bits(CLOSED, Ordering::AcqRel);
+        NonNull::new(strip(head, CLOSED).cast())
+    }
+
+    /// Where the chain begins.
+    pub(super) fn first(&self) -> Option<NonNull<Block>> {
+        // ORDERING: chain (reader).
+        NonNull::new(strip(self.head.load(Ordering::Acquire), CLOSED).cast())
+    }
+
+    /// Gives the chain back with its owner.
+    ///
+    /// # Safety
+    ///
+    /// Nobody sits in it and nobody looks at it any more.
+    pub(super) unsafe fn free(&self) {
+        let mut at = self.first();
+        while let Some(block) = at {
+            // SAFETY: forwarded.
+            at = unsafe { Block::next(block) };
+            // SAFETY: forwarded.
+            unsafe { Block::free(block.as_ptr().cast()) };
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! One slot: a word in which somebody waits to hear of the end.
+//!
+//! # States
+//!
+//! ```text
+//! 0                   never used
+//! VACATED             used before, free now
+//! SEALED              its block is being given back: not for taking
+//! entry               occupied
+//! ... | CLOSED        a canceler has been here: nobody may enter any more, and whoever leaves may still be looked at
+//! ... | ORPHAN        the owner has no handle left: whoever leaves counts it down
+//! ```
+//!
+//! # Orderings
+//!
+//! *seat*: taking a slot releases the entry's contents, closing it acquires them. *closed*: closing releases the end of
+//! the owner, a failed take acquires it. *vacate*: leaving releases what the entry did, whoever frees the owner acquires.
+
+use crate::sync::{AtomicPtr, Ordering, Tagged, addr_bits, strip};
+use std::ptr::{self, NonNull};
+
+const CLOSED: usize = 0b0001;
+const ORPHAN: usize = 0b0010;
+const KIND: usize = 0b1100;
+const TAGS: usize = CLOSED | ORPHAN;
+const VACATED: usize = 0b0100;
+const SEALED: usize = 0b1000;
+const BITS: usize = TAGS | KIND;
+
+/// What sits in a slot.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A context derived from the owner.
+    Child = 0b0000,
+    /// A context that merged the owner in: its second parent.
+    Link = 0b0100,
+    /// A waiting task or thread.
+    Signal = 0b1000,
+    /// A function to call.
+    Hook = 0b1100,
+}
+
+/// A pointer to whoever sits in a slot, with its kind in the spare bits: the pointee is aligned to 16.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry(NonNull<()>);
+
+impl Entry {
+    pub(crate) fn new<T>(kind: Kind, of: NonNull<T>) -> Entry {
+        debug_assert!(align_of::<T>() >= 16);
+        Entry(of.cast().map_addr(|a| a | kind as usize))
+    }
+
+    pub(crate) fn kind(self) -> Kind {
+        match self.0.addr().get() & KIND {
+            0b0000 => Kind::Child,
+            0b0100 => Kind::Link,
+            0b1000 => Kind::Signal,
+            _ => Kind::Hook,
+        }
+    }
+
+    pub(crate) fn pointer<T>(self) -> NonNull<T> {
+        let pointer = strip(self.0.as_ptr(), BITS);
+        // SAFETY: an entry was made of a non-null, aligned pointer.
+        unsafe { NonNull::new_unchecked(pointer) }.cast()
+    }
+
+    /// The entry in a word, if it is occupied.
+    fn of(word: *mut ()) -> Option<Entry> {
+        if strip(word, BITS).is_null() { None } else { NonNull::new(strip(word, TAGS)).map(Entry) }
+    }
+}
+
+/// What [`Slot::take`] came to.
+#[must_use]
+pub(crate) enum Take {
+    Taken,
+    /// Occupied, or being given back; true if somebody got in between.
+    Busy(bool),
+    /// The owner has ended.
+    Closed,
+}
+
+/// What [`Slot::leave`] found.
+#[must_use]
+#[derive(Copy, Clone, Debug, Default)]
+pub(crate) struct Left {
+    /// A canceler may be looking: free through the epoch.
+    pub(crate) closed: bool,
+    /// The owner has no handle: count it down.
+    pub(crate) orphan: bool,
+}
+
+/// What [`Slot::close`] found.
+#[must_use]
+pub(crate) enum Found {
+    Entry(Entry),
+    /// Nobody sits here.
+    Nobody,
+    /// Nobody ever sat here.
+    Virgin,
+}
+
+#[derive(Debug)]
+#[repr(transparent)]
+pub(crate) struct Slot(AtomicPtr<()>);
+
+fn free(word: *mut ()) -> bool {
+    word.is_null() || word.addr() == VACATED
+}
+
+impl Slot {
+    pub(crate) fn new() -> Slot {
+        Slot(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    /// A slot that is occupied from the start, in a block that is not published yet.
+    pub(crate) fn preset(&self, entry: Entry) {
+        // ORDERING: Relaxed. The block is published by a releasing push.
+        self.0.store(entry.0.as_ptr(), Ordering::Relaxed);
+    }
+
+    /// Takes the slot for `entry`. This one compare-and-swap is the registration: the linearization point, and the
+    /// entry's reference on the owner. `placed` runs before each try, so that the entry knows its seat beforehand.
+    ///
+    /// | before         | after | answer |
+    /// |----------------|-------|--------|
+    /// | 0, VACATED     | entry | Taken  |
+    /// | entry, SEALED  | same  | Busy   |
+    /// | any CLOSED     | same  | Closed |
+    #[inline]
+    pub(crate) fn take(&self, entry: Entry, placed: impl FnOnce()) -> Take {
+        // ORDERING: closed (reader).
+        let mut seen = self.0.load(Ordering::Acquire);
+        if free(seen) {
+            placed();
+            // ORDERING: seat (writer), and vacate (reader) of who sat here before; closed (reader) on failure.
+            match self.0.compare_exchange(seen, entry.0.as_ptr(), Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Take::Taken,
+                Err(now) => seen = now,
+            }
+            if addr_bits(seen, CLOSED) == 0 {
+                return Take::Busy(true);
+            }
+        }
+        if addr_bits(seen, CLOSED) != 0 { Take::Closed } else { Take::Busy(false) }
+    }
+
+    /// Gives the slot back. If it bore no tag, the owner may be gone afterwards: it is not touched again.
+    ///
+    /// | before         | after            | who frees the entry         |
+    /// |----------------|------------------|-----------------------------|
+    /// | entry          | VACATED          | the caller, now             |
+    /// | entry ORPHAN   | VACATED ORPHAN   | the caller; count down      |
+    /// | entry CLOSED   | VACATED CLOSED   | the epoch                   |
+    #[inline]
+    pub(crate) fn leave(&self, entry: Entry) -> Left {
+        let vacated = ptr::without_provenance_mut(VACATED);
+        // ORDERING: vacate (writer). The failure load is only a guess for the loop.
+        let mut seen = match self.0.compare_exchange(entry.0.as_ptr(), vacated, Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => return Left::default(),
+            Err(now) => now,
+        };
+        loop {
+            debug_assert_eq!(strip(seen, TAGS), entry.0.as_ptr(), "left a seat that was not its own");
+            // VACATED stays beside the tags: a closed gate that looked virgin would hide the slots behind it.
+            let after = vacated.map_addr(|a| a | addr_bits(seen, TAGS));
+            // ORDERING: vacate (writer); Acquire, for we go on to count the owner down.
+            match self.0.compare_exchange_weak(seen, after, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) => return Left { closed: addr_bits(seen, CLOSED) != 0, orphan: addr_bits(seen, ORPHAN) != 0 },
+                Err(now) => seen = now,
+            }
+        }
+    }
+
+    /// Tags the slot CLOSED and says who sits here. From now on nobody enters, and who leaves uses the epoch.
+    #[inline]
+    pub(crate) fn close(&self) -> Found {
+        // ORDERING: closed (writer), seat (reader).
+        let before = self.0.set_bits(CLOSED, Ordering::AcqRel);
+        match Entry::of(before) {
+            Some(entry) => Found::Entry(entry),
+            None if addr_bits(before, KIND) == 0 => Found::Virgin,
+            None => Found::Nobody,
+        }
+    }
+
+    /// Whether nobody ever sat here.
+    #[inline]
+    pub(crate) fn is_virgin(&self) -> bool {
+        // ORDERING: Relaxed. Whoever asks holds the last handle, and learnt of every registration with it.
+        self.0.load(Ordering::Relaxed).map_addr(|a| a & !TAGS).is_null()
+    }
+
+    /// Tags an occupied slot ORPHAN; false if nobody sits here. Nobody can enter: the owner has no handle left.
+    pub(crate) fn orphan(&self) -> bool {
+        // ORDERING: vacate (reader): the owner may be freed on the strength of an empty slot.
+        let mut seen = self.0.load(Ordering::Acquire);
+        while Entry::of(seen).is_some() {
+            // ORDERING: orphan (writer). The entry that finds the tag counts down what the owner set up before.
+            match self.0.compare_exchange_weak(
+                seen,
+                seen.map_addr(|a| a | ORPHAN),
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return true,
+                Err(now) => seen = now,
+            }
+        }
+        false
+    }
+
+    /// Whether somebody sits here; the answer may be old.
+    pub(crate) fn is_occupied(&self) -> bool {
+        // ORDERING: Relaxed: a hint, confirmed by `seal`.
+        Entry::of(self.0.load(Ordering::Relaxed)).is_some()
+    }
+
+    /// Who sits here; the answer may be old, and the caller keeps whoever it is alive.
+    #[cfg(test)]
+    pub(crate) fn peek(&self) -> Option<Entry> {
+        Entry::of(self.0.load(Ordering::Acquire))
+    }
+
+    /// Closes a free slot to registrants because its block is being given back.
+    ///
+    /// | before           | after  | answer |
+    /// |------------------|--------|--------|
+    /// | 0, VACATED       | SEALED | true   |
+    /// | entry, or CLOSED | same   | false  |
+    pub(crate) fn seal(&self) -> bool {
+        let seen = self.0.load(Ordering::Relaxed);
+        let sealed = ptr::without_provenance_mut(SEALED);
+        // ORDERING: vacate (reader). Who sat here stored its hint before it left: the block's hints are seen.
+        free(seen) && self.0.compare_exchange(seen, sealed, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    /// Takes a seal back. A canceler may have tagged it meanwhile: then it stays shut.
+    pub(crate) fn unseal(&self) {
+        let sealed = ptr::without_provenance_mut(SEALED);
+        let vacated = ptr::without_provenance_mut(VACATED);
+        // ORDERING: Relaxed. Nothing is published.
+        let _ = self.0.compare_exchange(sealed, vacated, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,180 @@
+//! The cancel state of one context: one word, decided once.
+//!
+//! # States
+//!
+//! ```text
+//! 0                                     live
+//! cause       | kind                    ended here; the word owns a share of the cause (null: the plain error)
+//! origin      | kind | INHERITED        ended by an ancestor; the word points to the state of the one that ended first
+//! ...         | PROPAGATED              the same, and so is everything below
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. A word that is not 0 changes only by gaining PROPAGATED.
+//! 2. The pointer of an INHERITED word stays valid while its context lives: every context between it and the origin
+//!    keeps its parent alive by the slot it sits in, or by a counted reference.
+//! 3. Kind and cause are one word, so no observer sees one without the other, and racing cancels need no second step.
+//!
+//! # Orderings
+//!
+//! *end*: [`State::begin`] releases, every look acquires. What happened before the end is seen by whoever sees the end.
+
+use crate::cause::{Cause, KIND, error_of, kind_bits};
+use crate::error::Error;
+use crate::sync::{AtomicPtr, Ordering, addr_bits, strip};
+use std::ptr;
+
+const INHERITED: usize = 0b0100;
+const PROPAGATED: usize = 0b1000;
+const BITS: usize = KIND | INHERITED | PROPAGATED;
+
+/// The word of a context that has ended, without PROPAGATED.
+#[derive(Copy, Clone)]
+pub(crate) struct Ended(*mut ());
+
+/// What [`State::begin`] found.
+#[must_use]
+pub(crate) enum Begin {
+    /// The context was live and is now ended by us.
+    First,
+    /// It had ended, its descendants may not have: help.
+    Again,
+    /// It and everything below had ended.
+    Propagated,
+}
+
+pub(crate) struct State(AtomicPtr<()>);
+
+impl Ended {
+    /// An end of its own. The word takes over the share of the cause; if it is not used, [`Ended::into_cause`].
+    pub(crate) fn own(cause: Cause) -> Ended {
+        Ended(cause.into_word())
+    }
+
+    /// Takes the cause of an end of its own back.
+    ///
+    /// # Safety
+    ///
+    /// No state took it.
+    pub(crate) unsafe fn into_cause(self) -> Option<Cause> {
+        // SAFETY: forwarded; an inherited word owns nothing.
+        (self.0.addr() & INHERITED == 0).then(|| unsafe { Cause::from_word(self.0) })
+    }
+
+    pub(crate) fn error(self) -> Error {
+        error_of(self.0.addr())
+    }
+}
+
+impl State {
+    pub(crate) fn live() -> State {
+        State(AtomicPtr::new(ptr::null_mut()))
+    }
+
+    /// The state of a context that is born ended: nothing is below it, so it is propagated too.
+    pub(crate) fn born(ended: Ended) -> State {
+        State(AtomicPtr::new(ended.0.map_addr(|a| a | PROPAGATED)))
+    }
+
+    /// One load.
+    #[inline(always)]
+    pub(crate) fn is_done(&self) -> bool {
+        // ORDERING: end (reader).
+        !self.0.load(Ordering::Acquire).is_null()
+    }
+
+    #[inline(always)]
+    pub(crate) fn err(&self) -> Option<Error> {
+        // ORDERING: end (reader).
+        let word = self.0.load(Ordering::Acquire);
+        (!word.is_null()).then(|| error_of(word.addr()))
+    }
+
+    /// The first cause that ended this context. Constant time, however deep the tree: the word names the origin.
+    pub(crate) fn cause(&self) -> Option<Cause> {
+        // ORDERING: end (reader).
+        let word = self.0.load(Ordering::Acquire);
+        if word.is_null() {
+            return None;
+        }
+        let own = if word.addr() & INHERITED == 0 {
+            word
+        } else {
+            let origin = strip(word, BITS).cast::<State>();
+            // SAFETY: invariant 2. The origin has ended for itself, and its word is fixed but for PROPAGATED.
+            // ORDERING: end (reader). Whoever marked us had seen the origin's end.
+            unsafe { (*origin).0.load(Ordering::Acquire) }
+        };
+        // SAFETY: a word that is not INHERITED owns a share, given up only when its node is taken apart.
+        Some(unsafe { Cause::share_word(own.map_addr(|a| a & !(INHERITED | PROPAGATED))) })
+    }
+
+    /// Whether the context and everything below it has ended.
+    #[inline]
+    pub(crate) fn is_propagated(&self) -> bool {
+        // ORDERING: propagated (reader).
+        addr_bits(self.0.load(Ordering::Acquire), PROPAGATED) != 0
+    }
+
+    /// Ends the context unless it has ended: the first cancel wins.
+    ///
+    /// | before               | after  | answer     |
+    /// |----------------------|--------|------------|
+    /// | 0                    | ended  | First      |
+    /// | ended otherwise      | same   | Again      |
+    /// | ended and PROPAGATED | same   | Propagated |
+    #[inline]
+    pub(crate) fn begin(&self, ended: Ended) -> Begin {
+        // ORDERING: end (writer). Release: what led to the end, the cause's content with it, is seen with it. Acquire on
+        // failure: we may go on below a context that somebody else marked.
+        match self.0.compare_exchange(ptr::null_mut(), ended.0, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => Begin::First,
+            Err(word) if addr_bits(word, PROPAGATED) != 0 => Begin::Propagated,
+            Err(_) => Begin::Again,
+        }
+    }
+
+    /// Everything below has ended too. Whoever says so after the end says the same word: a store is enough.
+    #[inline]
+    pub(crate) fn set_propagated(&self) {
+        // ORDERING: Relaxed: the word is fixed but for this bit.
+        let word = self.0.load(Ordering::Relaxed);
+        debug_assert!(!word.is_null(), "propagated before it ended");
+        // ORDERING: propagated (writer). Release: a later canceler that returns early saw every mark below.
+        self.0.store(word.map_addr(|a| a | PROPAGATED), Ordering::Release);
+    }
+
+    /// What a context right below this one inherits; `None` while this one is live.
+    #[inline]
+    pub(crate) fn bequest(&self) -> Option<Ended> {
+        // ORDERING: end (reader).
+        let word = self.0.load(Ordering::Acquire);
+        if word.is_null() {
+            return None;
+        }
+        if word.addr() & INHERITED != 0 {
+            return Some(Ended(word.map_addr(|a| a & !PROPAGATED)));
+        }
+        let here = ptr::from_ref(self).cast_mut().cast::<()>();
+        Some(Ended(here.map_addr(|a| a | kind_bits(error_of(word.addr())) | INHERITED)))
+    }
+
+    /// Takes the cause out of a state whose context is being taken apart.
+    ///
+    /// # Safety
+    ///
+    /// Nothing below is left, and no handle is left.
+    pub(crate) unsafe fn take_cause(&self) -> Option<Cause> {
+        // ORDERING: Relaxed. The caller was the last owner and has acquired.
+        let word = self.0.load(Ordering::Relaxed);
+        if word.is_null() || word.addr() & INHERITED != 0 {
+            return None;
+        }
+        // It stays an ended word, without a share: a canceler that still looks goes on by.
+        let plain = ptr::without_provenance_mut(kind_bits(error_of(word.addr())) | PROPAGATED);
+        self.0.store(plain, Ordering::Relaxed);
+        // SAFETY: the word owns a share, and nobody will ask for it again.
+        Some(unsafe { Cause::from_word(word.map_addr(|a| a & !PROPAGATED)) })
+    }
+}
