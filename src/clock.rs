@@ -27,7 +27,9 @@ pub(crate) fn now() -> Tick {
 pub(crate) fn tick_of(at: Instant) -> Tick {
     let base = *BASE;
     match at.checked_duration_since(base) {
-        Some(ahead) => u64::try_from(ahead.as_nanos()).ok().and_then(|ns| ns.checked_add(BIAS)).map_or(NEVER, |t| t.min(NEVER)),
+        Some(ahead) => {
+            u64::try_from(ahead.as_nanos()).ok().and_then(|ns| ns.checked_add(BIAS)).map_or(NEVER, |t| t.min(NEVER))
+        }
         None => u64::try_from(base.duration_since(at).as_nanos()).map_or(0, |ns| BIAS.saturating_sub(ns)),
     }
 }
@@ -38,7 +40,11 @@ pub(crate) fn instant_of(tick: Tick) -> Option<Instant> {
     if tick >= NEVER {
         return None;
     }
-    if tick >= BIAS { BASE.checked_add(Duration::from_nanos(tick - BIAS)) } else { BASE.checked_sub(Duration::from_nanos(BIAS - tick)) }
+    if tick >= BIAS {
+        BASE.checked_add(Duration::from_nanos(tick - BIAS))
+    } else {
+        BASE.checked_sub(Duration::from_nanos(BIAS - tick))
+    }
 }
 
 /// `now + after`, saturating to [`NEVER`].

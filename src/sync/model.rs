@@ -2,7 +2,9 @@
 //!
 //! # Lies of the model
 //!
-//! * `SeqCst` accesses are judged as `AcqRel` by loom; only `fence(SeqCst)` is honest. No access here uses `SeqCst`.
+//! * `SeqCst` accesses are judged as `AcqRel` by loom; only `fence(SeqCst)` is honest. Where two words are unavoidable
+//!   (arming a timer, see `timer`), real builds use `SeqCst` accesses on both sides and the model puts a [`handshake`],
+//!   a `SeqCst` fence, between them. Both forbid the same outcome: that each side misses the other's write.
 //! * `AtomicWaker` is loom's own, which is a mutex inside: it is at least as ordered as the real one.
 //! * `spin_loop` yields, because loom would otherwise explore a spinning thread for ever.
 //! * `Canary` is a causality cell: a touch that races with, or comes after, the end of the object fails the model.
@@ -15,6 +17,19 @@ pub(crate) use loom::thread;
 
 pub(crate) fn spin_loop() {
     loom::thread::yield_now();
+}
+
+/// The fence between "wrote mine" and "read yours".
+pub(crate) fn handshake() {
+    fence(Ordering::SeqCst);
+}
+
+/// Loom's thread number as a hash.
+pub(crate) fn thread_index() -> usize {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    thread::current().id().hash(&mut hasher);
+    hasher.finish() as usize
 }
 
 /// Detects touches of an object that was given back, and races between the two.

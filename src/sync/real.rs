@@ -8,6 +8,27 @@ pub(crate) use std::thread;
 use std::cell::Cell;
 use std::sync::LazyLock;
 
+/// Makes two-word handshakes visible to the model; nothing in real builds, where the accesses on both sides of it are
+/// `SeqCst` themselves (free on x86, whose read-modify-writes are full barriers already).
+#[inline(always)]
+pub(crate) fn handshake() {}
+
+/// A small number for the calling thread, handed out in order of first use: spreads threads over shards.
+#[inline]
+pub(crate) fn thread_index() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    std::thread_local! {
+        static INDEX: std::cell::Cell<usize> = const { std::cell::Cell::new(usize::MAX) };
+    }
+    INDEX.with(|index| {
+        if index.get() == usize::MAX {
+            // ORDERING: none. A ticket; nothing is published with it.
+            index.set(NEXT.fetch_add(1, Ordering::Relaxed));
+        }
+        index.get()
+    })
+}
+
 /// `std`'s cell behind loom's face, so that the models can see who reads and who writes.
 #[derive(Debug)]
 #[repr(transparent)]

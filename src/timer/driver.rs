@@ -1,0 +1,282 @@
+//! The thread that fires deadlines, and what stands in for it when it cannot be had.
+//!
+//! It is started by the first arm and sleeps until the earliest deadline, rounded up to the coalescing window. A
+//! wake-up by an arm never scans: it only shortens the sleep. With nothing armed it sleeps without a time limit.
+//!
+//! # States of `runner`
+//!
+//! | value    | meaning                                             | `next_wake`                        |
+//! |----------|-----------------------------------------------------|------------------------------------|
+//! | null     | no thread                                           | `NEVER`: every arm asks for one    |
+//! | STARTING | somebody is starting one                            | lowered by arms                    |
+//! | pointer  | it runs, and makes a pass after publishing itself   | published by its passes            |
+//!
+//! # Invariants
+//!
+//! 1. The thread publishes itself before its first pass. So who finds no pointer here after queueing a cell was
+//!    before that pass, which finds the cell.
+//! 2. A published `Runner` is never freed: the few bytes of each start are the price of a lock-free wake-up.
+
+use super::{Target, Timers};
+use crate::clock::{self, NEVER, Tick};
+use crate::config;
+use crate::shield::Shield;
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, Ordering, thread};
+use std::time::Duration;
+use std::{process, ptr};
+
+/// Dead cells in nurseries wait this long for the driver, if nobody arms there any more.
+const TIDY: u64 = 1_000_000_000;
+
+/// After a failed start, the next attempt is not made before this has passed.
+const RETRY: u64 = 100_000_000;
+
+const NAME: &str = "ripcord-timer";
+
+struct Runner {
+    thread: thread::Thread,
+    process: u32,
+}
+
+pub(super) struct Driver {
+    runner: AtomicPtr<Runner>,
+    /// An engine that is turned by hand has no thread.
+    manual: bool,
+    /// The thread wakes up for the nurseries' sake.
+    tidying: AtomicBool,
+    wakeups: AtomicU64,
+    /// Zero, or the earliest time of the next attempt to start the thread.
+    retry_at: AtomicU64,
+    reported: AtomicBool,
+    #[cfg(test)]
+    pub(super) refuse: AtomicBool,
+}
+
+fn starting() -> *mut Runner {
+    ptr::without_provenance_mut(1)
+}
+
+impl Driver {
+    pub(super) fn new() -> Self {
+        Driver {
+            runner: AtomicPtr::new(ptr::null_mut()),
+            manual: false,
+            tidying: AtomicBool::new(false),
+            wakeups: AtomicU64::new(0),
+            retry_at: AtomicU64::new(0),
+            reported: AtomicBool::new(false),
+            #[cfg(test)]
+            refuse: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn manual() -> Self {
+        Driver { manual: true, ..Self::new() }
+    }
+
+    /// Whether somebody sleeps until `next_wake`.
+    pub(super) fn runs(&self) -> bool {
+        // ORDERING: timer-runner (reader).
+        self.manual || self.runner().is_some()
+    }
+
+    fn runner(&self) -> Option<&'static Runner> {
+        // ORDERING: timer-runner (reader), SeqCst for invariant 1: queue, then look for the thread.
+        let runner = self.runner.load(Ordering::SeqCst);
+        // SAFETY: invariant 2.
+        (!runner.is_null() && runner != starting()).then(|| unsafe { &*runner })
+    }
+
+    /// Asked by counted arms: true if the thread has to be told that nurseries fill up.
+    pub(super) fn wants_tidying(&self) -> bool {
+        // ORDERING: none, both. A hint; at worst the dead stay until the next counted arm or deadline.
+        !self.manual && !self.tidying.load(Ordering::Relaxed) && !self.tidying.swap(true, Ordering::Relaxed)
+    }
+
+    pub(super) fn wakeups(&self) -> u64 {
+        // ORDERING: none. A statistic.
+        self.wakeups.load(Ordering::Relaxed)
+    }
+
+    /// The right to start the thread; whoever gets it ends the `STARTING` state.
+    fn claim_start(&self) -> bool {
+        // ORDERING: timer-runner (writer, of STARTING).
+        self.runner.compare_exchange(ptr::null_mut(), starting(), Ordering::SeqCst, Ordering::Relaxed).is_ok()
+    }
+
+    /// Says once that deadlines have no thread.
+    #[cold]
+    fn report(&self, message: String) {
+        // ORDERING: none. Decides who reports.
+        if self.reported.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        match config::on_panic() {
+            Some(report) => {
+                let mut shield = Shield::new();
+                shield.run(|| report(Box::new(message)));
+                shield.absorb();
+            }
+            None => eprintln!("{message}"),
+        }
+    }
+}
+
+/// `at`, rounded up to a multiple of the window; exact if that overflows.
+fn coalesce(at: Tick, window: u64) -> Tick {
+    if window == 0 || at >= NEVER {
+        return at;
+    }
+    at.checked_next_multiple_of(window).filter(|up| *up < NEVER).unwrap_or(at)
+}
+
+impl<T: Target> Timers<T> {
+    /// Shortens the driver's sleep; starts it if there is none.
+    #[cold]
+    pub(super) fn wake(&'static self) {
+        if self.driver.manual {
+            return;
+        }
+        match self.driver.runner() {
+            Some(runner) if runner.process == process::id() => runner.thread.unpark(),
+            Some(_) => self.after_fork_child(),
+            None => self.start(),
+        }
+    }
+
+    /// Starts the thread, unless somebody is at it or it failed a moment ago.
+    fn start(&'static self) {
+        let driver = &self.driver;
+        // ORDERING: none. It only spaces attempts.
+        let retry_at = driver.retry_at.load(Ordering::Relaxed);
+        if (retry_at != 0 && clock::now() < retry_at) || !driver.claim_start() {
+            return;
+        }
+        if let Err(error) = self.spawn() {
+            driver.retry_at.store(clock::now().saturating_add(RETRY), Ordering::Relaxed);
+            self.stand_down();
+            driver.report(format!(
+                "ripcord: the timer thread cannot be started ({error}); until a later deadline succeeds in starting it, \
+                 deadlines fire only while some thread waits on a context"
+            ));
+        }
+    }
+
+    fn spawn(&'static self) -> std::io::Result<()> {
+        #[cfg(test)]
+        if self.driver.refuse.load(Ordering::Relaxed) {
+            return Err(std::io::Error::other("refused by a test"));
+        }
+        thread::Builder::new().name(NAME.into()).spawn(move || self.run()).map(drop)
+    }
+
+    /// The start has failed: every arm shall ask for one again.
+    fn stand_down(&self) {
+        // While the hands are held no pass publishes a wake-up that nobody keeps. If a pass is on, perhaps our own
+        // caller's, it publishes NEVER itself as long as there is no thread.
+        let hands = self.hands.try_lock();
+        // ORDERING: timer-runner (writer, of null). Before `next_wake`, so that a start that succeeds from here on
+        // makes its first pass, which needs the hands, after it.
+        self.driver.runner.store(ptr::null_mut(), Ordering::SeqCst);
+        if hands.is_some() {
+            // ORDERING: timer-arm. Who lowers it again from here on asks for a start.
+            self.next_wake.store(NEVER, Ordering::SeqCst);
+        }
+    }
+
+    /// The thread.
+    fn run(&'static self) {
+        let runner = Box::new(Runner { thread: thread::current(), process: process::id() });
+        // ORDERING: timer-runner (writer); SeqCst for invariant 1.
+        self.driver.runner.store(Box::into_raw(runner), Ordering::SeqCst);
+        loop {
+            // Marking and telling catch panics. What comes as far as here is our own bug: it shall not cost the
+            // process its other deadlines, nor all of a processor.
+            let mut shield = Shield::new();
+            shield.run(|| self.drive());
+            shield.absorb();
+            thread::park_timeout(Duration::from_nanos(RETRY));
+        }
+    }
+
+    fn drive(&self) {
+        let driver = &self.driver;
+        // The first pass is made at once (invariant 1), and it tidies.
+        let mut tidy_at = 0;
+        let mut first = true;
+        loop {
+            let now = clock::now();
+            // ORDERING: none. A hint, see `wants_tidying`.
+            if !first && !driver.tidying.load(Ordering::Relaxed) {
+                tidy_at = NEVER;
+            } else if tidy_at == NEVER {
+                tidy_at = now.saturating_add(TIDY);
+            }
+            first = false;
+            // ORDERING: timer-arm (the driver's own look at what arms have lowered).
+            let next = self.next_wake.load(Ordering::SeqCst);
+            let wake = if next >= NEVER { NEVER } else { coalesce(next, config::timer_window()) }.min(tidy_at);
+            if wake <= now {
+                let tidy = tidy_at <= now;
+                if tidy {
+                    // ORDERING: none, as above. Before the pass, so that a hint given during the pass stays.
+                    driver.tidying.store(false, Ordering::Relaxed);
+                }
+                if self.pass(now, tidy).untidy && tidy {
+                    // ORDERING: none, as above.
+                    driver.tidying.store(true, Ordering::Relaxed);
+                    tidy_at = now.saturating_add(TIDY);
+                }
+            } else {
+                if wake >= NEVER {
+                    thread::park();
+                } else {
+                    thread::park_timeout(Duration::from_nanos(wake - now));
+                }
+                // ORDERING: none. A statistic, written by this thread only.
+                driver.wakeups.store(driver.wakeups.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// For whoever is about to wait for a deadline: fires what is due if there is no driver. Returns until when the
+    /// caller may sleep before it calls again; [`NEVER`] while a driver runs.
+    pub(crate) fn help(&'static self, now: Tick) -> Tick {
+        if self.driver.manual {
+            return NEVER;
+        }
+        match self.driver.runner() {
+            Some(runner) if runner.process == process::id() => NEVER,
+            Some(_) => {
+                self.after_fork_child();
+                self.turn(now)
+            }
+            None => {
+                self.start();
+                self.turn(now)
+            }
+        }
+    }
+
+    /// To be called in the child of a `fork` that goes on without `exec`: it has no driver, and locks that other
+    /// threads held stay locked. What is still queued gets a driver at once; what another thread was just handling
+    /// is lost, and that is reported.
+    pub(crate) fn after_fork_child(&'static self) {
+        let driver = &self.driver;
+        // ORDERING: timer-runner (writer, of null). This is the only thread.
+        driver.runner.store(ptr::null_mut(), Ordering::SeqCst);
+        driver.retry_at.store(0, Ordering::Relaxed);
+        self.next_wake.store(NEVER, Ordering::SeqCst);
+        let mut lost = self.hands.after_fork();
+        for shard in &self.shards {
+            lost |= shard.after_fork();
+        }
+        if lost {
+            driver
+                .report("ripcord: deadlines that another thread was handling at the fork are lost in the child".into());
+        }
+        if self.shards.iter().any(|shard| shard.look() != (NEVER, true)) {
+            self.start();
+        }
+    }
+}

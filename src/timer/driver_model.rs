@@ -1,0 +1,53 @@
+//! The driver as the models see it: no thread, and a park is a token that somebody set.
+
+use super::{Target, Timers};
+use crate::clock::Tick;
+use crate::sync::{AtomicBool, Ordering};
+
+pub(super) struct Driver {
+    token: AtomicBool,
+}
+
+impl Driver {
+    pub(super) fn new() -> Self {
+        Driver { token: AtomicBool::new(false) }
+    }
+
+    pub(super) fn manual() -> Self {
+        Self::new()
+    }
+
+    pub(super) fn runs(&self) -> bool {
+        true
+    }
+
+    pub(super) fn wants_tidying(&self) -> bool {
+        false
+    }
+
+    pub(super) fn wakeups(&self) -> u64 {
+        0
+    }
+}
+
+impl<T: Target> Timers<T> {
+    /// As `unpark`: the next park returns at once.
+    pub(super) fn wake(&self) {
+        // ORDERING: timer-token (writer): what was armed before is seen by the driver that takes the token.
+        self.driver.token.store(true, Ordering::Release);
+    }
+
+    /// Whether a park would return at once; takes the token.
+    pub(crate) fn woken(&self) -> bool {
+        // ORDERING: timer-token (reader).
+        self.driver.token.swap(false, Ordering::AcqRel)
+    }
+
+    /// Models have no waiters that drive.
+    pub(crate) fn help(&self, _now: Tick) -> Tick {
+        crate::clock::NEVER
+    }
+
+    /// Models do not fork.
+    pub(crate) fn after_fork_child(&self) {}
+}

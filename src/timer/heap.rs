@@ -1,0 +1,116 @@
+//! A 4-ary heap of (key, cell): the deadlines that lived long enough to be worth ordering.
+//!
+//! Four children share a cache line, so a pop touches half the lines a binary heap would. Cells released while they
+//! are in here are found when they surface, or by [`Heap::sweep`], which looks at a few more with every push: so the
+//! dead cannot outnumber the living for long, and there is never a pass over everything at once.
+
+use super::cell::Entry;
+use crate::clock::Tick;
+use std::ptr::NonNull;
+
+const ARITY: usize = 4;
+
+pub(super) type Keyed = (Tick, NonNull<Entry>);
+
+pub(super) struct Heap {
+    items: Vec<Keyed>,
+    /// Where the sweep goes on.
+    cursor: usize,
+}
+
+impl Heap {
+    pub(super) const fn new() -> Self {
+        Heap { items: Vec::new(), cursor: 0 }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    #[inline]
+    pub(super) fn peek(&self) -> Option<Keyed> {
+        self.items.first().copied()
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, item: Keyed) {
+        self.items.push(item);
+        self.rise(self.items.len() - 1);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Keyed> {
+        if self.items.is_empty() { None } else { Some(self.remove(0)) }
+    }
+
+    /// Looks at up to `budget` items, going round and round; those that `dead` names are removed.
+    pub(super) fn sweep(&mut self, budget: usize, mut dead: impl FnMut(NonNull<Entry>) -> bool) {
+        for _ in 0..budget.min(self.items.len()) {
+            if self.cursor >= self.items.len() {
+                self.cursor = 0;
+            }
+            let Some(&(_, entry)) = self.items.get(self.cursor) else { return };
+            if dead(entry) {
+                self.remove(self.cursor);
+            } else {
+                self.cursor += 1;
+            }
+        }
+    }
+
+    /// Gives memory back after a peak.
+    pub(super) fn shrink(&mut self) {
+        let len = self.items.len();
+        if self.items.capacity() > 1024 && len < self.items.capacity() / 4 {
+            self.items.shrink_to(len * 2);
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Keyed> + '_ {
+        self.items.iter().copied()
+    }
+
+    /// Takes the item at `at` out; the last one fills the hole and finds its place.
+    fn remove(&mut self, at: usize) -> Keyed {
+        let gone = self.items.swap_remove(at);
+        if at < self.items.len() {
+            if self.items[at].0 < gone.0 {
+                self.rise(at);
+            } else {
+                self.sink(at);
+            }
+        }
+        gone
+    }
+
+    #[inline]
+    fn rise(&mut self, mut at: usize) {
+        let item = self.items[at];
+        while at > 0 {
+            let parent = (at - 1) / ARITY;
+            if self.items[parent].0 <= item.0 {
+                break;
+            }
+            self.items[at] = self.items[parent];
+            at = parent;
+        }
+        self.items[at] = item;
+    }
+
+    fn sink(&mut self, mut at: usize) {
+        let item = self.items[at];
+        loop {
+            let first = at * ARITY + 1;
+            let Some(children) = self.items.get(first..(first + ARITY).min(self.items.len())) else { break };
+            let Some((offset, least)) = children.iter().map(|child| child.0).enumerate().min_by_key(|child| child.1)
+            else {
+                break;
+            };
+            if item.0 <= least {
+                break;
+            }
+            self.items[at] = self.items[first + offset];
+            at = first + offset;
+        }
+        self.items[at] = item;
+    }
+}

@@ -1,0 +1,89 @@
+//! A mutex that a forked child can replace.
+//!
+//! `fork` copies one thread. A lock that another thread held at that moment stays locked in the child for ever, and
+//! what it guards may be half written: the child leaves it where it is and starts with a new one.
+
+use crate::sync::{Mutex, MutexGuard};
+use std::sync::{PoisonError, TryLockError};
+
+pub(super) use imp::ForkLock;
+
+impl<T: Default> ForkLock<T> {
+    /// Locks. A panic of an earlier holder is no reason to lose deadlines: what is guarded here is consistent between
+    /// any two calls into other people's code.
+    pub(super) fn lock(&self) -> MutexGuard<'_, T> {
+        self.mutex().lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Locks if nobody holds it.
+    pub(super) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        match self.mutex().try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+}
+
+#[cfg(not(feature = "loom"))]
+mod imp {
+    use super::Mutex;
+    use crate::sync::{AtomicPtr, Ordering};
+
+    pub(in super::super) struct ForkLock<T>(AtomicPtr<Mutex<T>>);
+
+    impl<T: Default> ForkLock<T> {
+        pub(in super::super) fn new() -> Self {
+            ForkLock(AtomicPtr::new(Box::into_raw(Box::new(Mutex::new(T::default())))))
+        }
+
+        #[inline]
+        pub(super) fn mutex(&self) -> &Mutex<T> {
+            // ORDERING: timer-fork (reader): the mutex was made before its address was published.
+            let mutex = self.0.load(Ordering::Acquire);
+            // SAFETY: a mutex once published here is freed by `drop` only; a replaced one is leaked.
+            unsafe { &*mutex }
+        }
+
+        /// Run by the only thread of a forked child. True: it was held when the process forked, and what it guarded
+        /// is lost.
+        pub(in super::super) fn after_fork(&self) -> bool {
+            let held = self.try_lock().is_none();
+            if held {
+                let fresh = Box::into_raw(Box::new(Mutex::new(T::default())));
+                // ORDERING: timer-fork (writer).
+                self.0.store(fresh, Ordering::Release);
+            }
+            held
+        }
+    }
+
+    impl<T> Drop for ForkLock<T> {
+        fn drop(&mut self) {
+            // SAFETY: published by `new` or `after_fork`, and `self` is exclusive.
+            drop(unsafe { Box::from_raw(*self.0.get_mut()) });
+        }
+    }
+}
+
+#[cfg(feature = "loom")]
+mod imp {
+    use super::Mutex;
+
+    /// Models do not fork.
+    pub(in super::super) struct ForkLock<T>(Mutex<T>);
+
+    impl<T: Default> ForkLock<T> {
+        pub(in super::super) fn new() -> Self {
+            ForkLock(Mutex::new(T::default()))
+        }
+
+        pub(super) fn mutex(&self) -> &Mutex<T> {
+            &self.0
+        }
+
+        pub(in super::super) fn after_fork(&self) -> bool {
+            false
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Where cells rest between two deadlines: a few with each thread, more with each shard, bounded both.
+//!
+//! A thread takes from itself first, then takes its shard's shelf whole, and goes to the allocator last. A registrant
+//! that drains its shard keeps the dead it found; the driver puts its dead on the shelf of the shard they came from,
+//! so that they return to the threads that arm there instead of being freed in bursts on a foreign thread.
+//!
+//! # Not here
+//!
+//! Cells know no types and no engine: the threads' stores are shared by all engines of the process. The models have
+//! no threads' stores.
+
+use super::cell::{Chain, Entry, Shelf};
+use crate::sync::{AtomicUsize, Ordering};
+use std::ptr::NonNull;
+
+/// Cells that a shelf keeps at most; what comes beyond goes back to the allocator. Half a megabyte.
+const SHELF_MAX: usize = 16_384;
+
+/// The store of a shard.
+pub(super) struct Pool {
+    shelf: Shelf,
+    /// Cells on the shelf, about.
+    len: AtomicUsize,
+}
+
+impl Pool {
+    pub(super) fn new() -> Self {
+        Pool { shelf: Shelf::new(), len: AtomicUsize::new(0) }
+    }
+
+    /// One free cell, from here or from the allocator; the thread keeps what else was here.
+    #[cold]
+    pub(super) fn fetch(&self) -> NonNull<Entry> {
+        let mut chain = self.shelf.take();
+        match chain.pop() {
+            Some(entry) => {
+                // ORDERING: none. A statistic that bounds the shelf roughly.
+                self.len.store(0, Ordering::Relaxed);
+                if let Err(rest) = local::stash(chain) {
+                    self.put_back(rest);
+                }
+                entry
+            }
+            None => Entry::alloc(),
+        }
+    }
+
+    /// Keeps a chain of free cells, or gives it to the allocator if there are too many.
+    ///
+    /// # Safety
+    ///
+    /// Both sides have let go of the cells.
+    pub(super) unsafe fn give(&self, mut chain: Chain) {
+        // ORDERING: none, both; as in `fetch`.
+        let room = SHELF_MAX.saturating_sub(self.len.load(Ordering::Relaxed));
+        while chain.len() > room {
+            let Some(entry) = chain.pop() else { break };
+            // SAFETY: forwarded.
+            unsafe { Entry::dealloc(entry) };
+        }
+        if !chain.is_empty() {
+            self.len.fetch_add(chain.len(), Ordering::Relaxed);
+            self.shelf.push_chain(chain);
+        }
+    }
+
+    /// As [`give`](Self::give), but the calling thread keeps the chain if it has no other.
+    ///
+    /// # Safety
+    ///
+    /// Both sides have let go of the cells.
+    pub(super) unsafe fn keep(&self, chain: Chain) {
+        match local::adopt(chain) {
+            Ok(()) => {}
+            // SAFETY: forwarded.
+            Err(chain) => unsafe { self.give(chain) },
+        }
+    }
+
+    /// A chain of unknown length that the thread could not keep.
+    #[cold]
+    fn put_back(&self, mut rest: Chain) {
+        let mut counted = Chain::new();
+        while let Some(entry) = rest.pop() {
+            // SAFETY: the place of a free cell is with the chain it was in.
+            unsafe { counted.push(entry) };
+        }
+        // SAFETY: they were free on the shelf.
+        unsafe { self.give(counted) };
+    }
+
+    /// Cells here, about.
+    pub(super) fn len(&self) -> usize {
+        // ORDERING: none. A statistic.
+        self.len.load(Ordering::Relaxed)
+    }
+
+    /// Gives everything back to the allocator.
+    pub(super) fn clear(&self) {
+        // SAFETY: what is on the shelf is free.
+        unsafe { self.shelf.take().dealloc() };
+    }
+}
+
+/// The calling thread's part of arming: which shard is its own, and whether this arm is one of those that count.
+#[derive(Clone, Copy)]
+pub(super) struct Turn {
+    /// The thread's index.
+    pub(super) thread: usize,
+    /// How many arms this one stands for in its shard's books: 0 almost always.
+    pub(super) counted: usize,
+}
+
+pub(super) use local::{count, take};
+
+#[cfg(not(feature = "loom"))]
+mod local {
+    use super::super::cell::{Chain, Entry};
+    use super::Turn;
+    use crate::sync::thread_index;
+    use std::cell::Cell;
+    use std::ptr::{self, NonNull};
+
+    /// One arm in this many stands for all of them.
+    const EVERY: u32 = 64;
+
+    const UNSET: usize = usize::MAX;
+
+    struct Local {
+        /// Free cells of unknown number, chained.
+        stash: Cell<*mut Entry>,
+        index: Cell<usize>,
+        arms: Cell<u32>,
+    }
+
+    std::thread_local! {
+        static LOCAL: Local =
+            const { Local { stash: Cell::new(ptr::null_mut()), index: Cell::new(UNSET), arms: Cell::new(0) } };
+    }
+
+    impl Drop for Local {
+        fn drop(&mut self) {
+            let chain = Chain::adopt(self.stash.replace(ptr::null_mut()));
+            // SAFETY: what a thread keeps is free and known to nobody else.
+            unsafe { chain.dealloc() };
+        }
+    }
+
+    /// A free cell of the calling thread.
+    #[inline]
+    pub(in super::super) fn take() -> Option<NonNull<Entry>> {
+        LOCAL
+            .try_with(|local| {
+                let mut chain = Chain::adopt(local.stash.get());
+                let entry = chain.pop();
+                local.stash.set(chain.into_head());
+                entry
+            })
+            .ok()
+            .flatten()
+    }
+
+    /// Keeps a chain that was just taken whole from a shelf, the thread's own being empty.
+    pub(super) fn stash(chain: Chain) -> Result<(), Chain> {
+        let mut chain = Some(chain);
+        let _ = LOCAL.try_with(|local| {
+            if local.stash.get().is_null() {
+                local.stash.set(chain.take().unwrap_or(Chain::new()).into_head());
+            }
+        });
+        chain.map_or(Ok(()), Err)
+    }
+
+    /// Keeps a drained chain if the thread has no cells left.
+    #[inline]
+    pub(super) fn adopt(chain: Chain) -> Result<(), Chain> {
+        stash(chain)
+    }
+
+    /// Counts an arm of the calling thread.
+    ///
+    /// Threads start counting at different points of the round, so that many short-lived threads with a few arms each
+    /// are counted right on average.
+    #[inline]
+    pub(in super::super) fn count() -> Turn {
+        LOCAL
+            .try_with(|local| {
+                if local.index.get() == UNSET {
+                    let index = thread_index();
+                    local.index.set(index);
+                    local.arms.set((index as u32).wrapping_mul(0x9E37_79B9) >> 26);
+                }
+                let arms = (local.arms.get() + 1) % EVERY;
+                local.arms.set(arms);
+                Turn { thread: local.index.get(), counted: if arms == 0 { EVERY as usize } else { 0 } }
+            })
+            .unwrap_or_else(|_| Turn { thread: thread_index(), counted: 1 })
+    }
+}
+
+#[cfg(feature = "loom")]
+mod local {
+    use super::super::cell::{Chain, Entry};
+    use super::Turn;
+    use std::ptr::NonNull;
+
+    pub(in super::super) fn take() -> Option<NonNull<Entry>> {
+        None
+    }
+
+    pub(super) fn stash(chain: Chain) -> Result<(), Chain> {
+        if chain.is_empty() { Ok(()) } else { Err(chain) }
+    }
+
+    pub(super) fn adopt(chain: Chain) -> Result<(), Chain> {
+        Err(chain)
+    }
+
+    pub(in super::super) fn count() -> Turn {
+        Turn { thread: 0, counted: 1 }
+    }
+}

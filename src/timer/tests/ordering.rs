@@ -1,0 +1,157 @@
+//! What comes out comes out in order: the heap by itself, and the engine turned by hand.
+
+use super::super::heap::Heap;
+use super::*;
+
+fn cells(count: usize) -> Vec<NonNull<Entry>> {
+    (0..count).map(|_| Entry::alloc()).collect()
+}
+
+fn free(cells: Vec<NonNull<Entry>>) {
+    for cell in cells {
+        // SAFETY: made by `cells`, in no list.
+        unsafe { Entry::dealloc(cell) };
+    }
+}
+
+#[test]
+fn heap_is_a_sorted_list() {
+    for seed in 1..=40_u64 {
+        let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let pool = cells(64);
+        let (mut heap, mut list) = (Heap::new(), Vec::new());
+        for step in 0..3_000 {
+            // Grows and shrinks in waves.
+            if random.below(100) < if step / 500 % 2 == 0 { 60 } else { 35 } {
+                let item = (random.below(50) * 1_000 + random.below(3), pool[random.below(64) as usize]);
+                heap.push(item);
+                list.push(item);
+            } else if random.below(4) == 0 {
+                let victim = pool[random.below(64) as usize];
+                let mut gone = 0;
+                heap.sweep(usize::MAX, |cell| {
+                    gone += usize::from(cell == victim);
+                    cell == victim
+                });
+                // One round may start in the middle and move items behind its back: it removes some, never others.
+                let before = list.len();
+                let mut left = gone;
+                let mut remaining: Vec<_> = heap.iter().collect();
+                remaining.sort_unstable();
+                list.sort_unstable();
+                list.retain(|item| {
+                    let kept = item.1 != victim || remaining.binary_search(item).is_ok() && left == 0;
+                    left -= usize::from(!kept && left > 0);
+                    kept
+                });
+                list = remaining;
+                assert_eq!(list.len(), before - gone);
+            } else {
+                list.sort_unstable_by_key(|item| std::cmp::Reverse(item.0));
+                let (popped, expected) = (heap.pop(), list.pop());
+                assert_eq!(popped.map(|item| item.0), expected.map(|item| item.0), "seed {seed}");
+                // Equal keys come in any order: keep the lists the same.
+                if let (Some(popped), Some(expected)) = (popped, expected) {
+                    if popped != expected {
+                        let twin = list.iter().position(|item| *item == popped).expect("it was in the list");
+                        list[twin] = expected;
+                    }
+                }
+            }
+            assert_eq!(heap.len(), list.len());
+            assert_eq!(heap.peek().map(|item| item.0), list.iter().map(|item| item.0).min());
+        }
+        free(pool);
+    }
+}
+
+#[test]
+fn a_sweep_finds_the_dead_and_keeps_the_order() {
+    let pool = cells(1_000);
+    let mut random = Random(7);
+    let mut heap = Heap::new();
+    for cell in &pool {
+        heap.push((random.below(10_000), *cell));
+    }
+    let dead: std::collections::HashSet<_> = pool.iter().step_by(3).copied().collect();
+    for _ in 0..20 {
+        heap.sweep(100, |cell| dead.contains(&cell));
+    }
+    assert_eq!(heap.len(), pool.len() - dead.len());
+    let mut last = 0;
+    while let Some((key, cell)) = heap.pop() {
+        assert!(key >= last && !dead.contains(&cell));
+        last = key;
+    }
+    free(pool);
+}
+
+/// Random arms, pushes back, disarms and turns, compared with a list.
+#[test]
+fn a_turn_fires_exactly_what_is_due() {
+    for seed in 1..=20_u64 {
+        let mut random = Random(seed);
+        let timers = manual();
+        let mut now = clock::now();
+        let mut live: Vec<Handle> = Vec::new();
+        for _ in 0..4_000 {
+            match random.below(10) {
+                0..=4 => live.push(Handle::armed(timers, now + 1 + random.below(10_000))),
+                5..=6 if !live.is_empty() => drop(live.swap_remove(random.below(live.len() as u64) as usize)),
+                7 if !live.is_empty() => {
+                    let handle = &live[random.below(live.len() as u64) as usize];
+                    handle.push_back(handle.probe().deadline.load(Ordering::Relaxed) + random.below(5_000));
+                }
+                8 if !live.is_empty() => {
+                    live[random.below(live.len() as u64) as usize].arm(now + 1 + random.below(2_000));
+                }
+                _ => {
+                    now += random.below(3_000);
+                    let next = timers.turn(now);
+                    live.retain(|handle| {
+                        let due = handle.probe().deadline.load(Ordering::Relaxed) <= now;
+                        assert_eq!(handle.ended(), due, "seed {seed}");
+                        assert!(due || next <= handle.probe().deadline.load(Ordering::Relaxed), "sleeps too long");
+                        !due
+                    });
+                }
+            }
+        }
+        assert_eq!(timers.census().1, live.len());
+        drop(live);
+        timers.turn(NEVER - 1);
+        assert_eq!(timers.census(), (0, 0));
+        assert_eq!(timers.turn(NEVER - 1), NEVER);
+    }
+}
+
+#[test]
+fn due_together_fire_in_the_order_of_their_keys() {
+    let log: &'static StdMutex<Vec<u64>> = Box::leak(Box::default());
+    let timers = manual();
+    let base = clock::now();
+    let mut random = Random(99);
+    // From many threads, so that the cells lie in all shards.
+    let handles: Vec<Vec<Handle>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                let seed = random.below(1 << 30) + 1;
+                scope.spawn(move || {
+                    let mut random = Random(seed);
+                    let arm = |_| {
+                        let handle = Handle::with(timers, Some(log), false, false);
+                        handle.arm(base + random.below(1 << 20));
+                        handle
+                    };
+                    (0..1_000).map(arm).collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    timers.turn(base + (1 << 20));
+    let log = log.lock().unwrap();
+    assert_eq!(log.len(), 8_000);
+    assert!(log.is_sorted());
+    drop(handles);
+}

@@ -1,0 +1,145 @@
+//! One pass over the queue: collect what is due, mark it, publish when to come back, tell.
+//!
+//! ```text
+//!   collect   each shard in turn, under its lock: what is due leaves the queue for the pass's hands
+//!   mark      in the order of the keys, pinned, no shard's lock held: claim, surface, let go or put back
+//!   publish   next_wake becomes the earliest key left; then all shards are looked at again (timer-arm)
+//!   tell      unlocked and unpinned: user code
+//! ```
+//!
+//! # Invariants
+//!
+//! 1. Passes exclude each other up to and including `publish`, so keys fire in order and the last to publish has
+//!    looked last. Telling is outside: a callback may drive the engine itself.
+//! 2. Everything due in a pass is marked before anybody is told of any of it.
+
+use super::cell::{Chain, Entry};
+use super::shard::Due;
+use super::{Surface, Target, Timers};
+use crate::clock::{NEVER, Tick};
+use crate::shield::Shield;
+use crate::sync::{Ordering, handshake, reclaim};
+use std::ptr::NonNull;
+
+/// Cells marked under one pin.
+const BATCH: usize = 64;
+
+/// What a pass holds: cells that are in no queue.
+#[derive(Default)]
+pub(super) struct Hands {
+    due: Vec<Due>,
+    /// How many of `due` are dealt with.
+    done: usize,
+}
+
+// SAFETY: cells may be handed from thread to thread; the hands hold their places.
+unsafe impl Send for Hands {}
+
+/// What a pass left behind.
+pub(super) struct Passed {
+    /// Nothing is due before this.
+    pub(super) next: Tick,
+    /// Cells wait in nurseries.
+    pub(super) untidy: bool,
+}
+
+impl<T: Target> Timers<T> {
+    /// Fires what is due at `now`; returns when to come back ([`NEVER`]: when something is armed).
+    pub(crate) fn turn(&self, now: Tick) -> Tick {
+        self.pass(now, false).next
+    }
+
+    /// One pass. `tidy`: clears the nurseries too.
+    pub(super) fn pass(&self, now: Tick, tidy: bool) -> Passed {
+        let mut told = T::Told::default();
+        let mut hands = self.hands.lock();
+        let mut next = NEVER;
+        for (index, shard) in self.shards.iter().enumerate() {
+            next = next.min(shard.collect(index, now, tidy, &mut hands.due));
+        }
+        let fired = !hands.due.is_empty();
+        if fired {
+            next = next.min(self.mark(&mut hands, now, &mut told));
+        }
+        // Without a driver every arm shall ask for one.
+        let published = if self.driver.runs() { next } else { NEVER };
+        // ORDERING: timer-arm (the write of "publish the wake-up, then look again").
+        self.next_wake.swap(published, Ordering::SeqCst);
+        handshake();
+        let (mut missed, mut tidied) = (NEVER, true);
+        for shard in &self.shards {
+            let (low, idle) = shard.look();
+            missed = missed.min(low);
+            tidied &= idle;
+        }
+        if missed < published && self.driver.runs() {
+            // ORDERING: timer-arm (what the second look found counts as if its arm had lowered it).
+            self.next_wake.fetch_min(missed, Ordering::SeqCst);
+        }
+        drop(hands);
+        if fired {
+            let mut shield = Shield::new();
+            shield.run(|| T::tell(told));
+            shield.absorb();
+        }
+        Passed { next: next.min(missed), untidy: !tidied }
+    }
+
+    /// Marks everything in hand, in the order of the keys; returns the earliest key put back.
+    fn mark(&self, hands: &mut Hands, now: Tick, told: &mut T::Told) -> Tick {
+        let mut next = NEVER;
+        hands.due.sort_unstable_by_key(|due| due.key);
+        while hands.done < hands.due.len() {
+            // A target that panics is passed over: its cell is lost, the others are not.
+            let mut shield = Shield::new();
+            shield.run(|| self.mark_batch(hands, now, told, &mut next));
+            shield.absorb();
+        }
+        hands.done = 0;
+        hands.due.clear();
+        if hands.due.capacity() > 4096 {
+            hands.due.shrink_to(1024);
+        }
+        next
+    }
+
+    fn mark_batch(&self, hands: &mut Hands, now: Tick, told: &mut T::Told, next: &mut Tick) {
+        let mut let_go = Free { timers: self, chain: Chain::new() };
+        let guard = reclaim::pin();
+        for _ in 0..BATCH {
+            let Some(due) = hands.due.get(hands.done).copied() else { break };
+            hands.done += 1;
+            // SAFETY: the cell is in our hands.
+            let entry = unsafe { due.entry.as_ref() };
+            if entry.claim(due.key) {
+                let Some(target) = NonNull::new(entry.target().cast::<T>()) else { continue };
+                // SAFETY: pinned before the claim was won, so the target outlives `guard` whatever its owner does.
+                match unsafe { T::surface(target, now, &guard, told) } {
+                    Surface::Later(key) if entry.requeue(key) => {
+                        *next = (*next).min(key);
+                        // SAFETY: out of our hands.
+                        unsafe { self.shards[due.shard].put_back(key, due.entry) };
+                        continue;
+                    }
+                    Surface::Over if entry.let_go() => continue,
+                    _ => {}
+                }
+            }
+            // SAFETY: the owner has let go, and now we do.
+            unsafe { let_go.chain.push(due.entry) };
+        }
+    }
+}
+
+/// Cells that go back to the pool, also when a target panics.
+struct Free<'a, T: Target> {
+    timers: &'a Timers<T>,
+    chain: Chain,
+}
+
+impl<T: Target> Drop for Free<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: both sides have let go of what is in here.
+        unsafe { self.timers.own_shard().pool().give(self.chain.take()) };
+    }
+}
