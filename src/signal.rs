@@ -33,13 +33,13 @@ impl Signal {
             next: UnsafeCell::new(ptr::null_mut()),
             canary: Canary::new(),
         };
-        signal.waker.register_by_ref(waker);
+        signal.waker.register(waker);
         NonNull::from(Box::leak(Box::new(signal)))
     }
 
     pub(crate) fn register(&self, waker: &Waker) {
         self.canary.touch();
-        self.waker.register_by_ref(waker);
+        self.waker.register(waker);
     }
 
     /// A canceler found it: true for the one that will wake it.

@@ -61,10 +61,6 @@ impl Ended {
         // SAFETY: forwarded; an inherited word owns nothing.
         (self.0.addr() & INHERITED == 0).then(|| unsafe { Cause::from_word(self.0) })
     }
-
-    pub(crate) fn error(self) -> Error {
-        error_of(self.0.addr())
-    }
 }
 
 impl State {
@@ -110,13 +106,6 @@ impl State {
         Some(unsafe { Cause::share_word(own.map_addr(|a| a & !(INHERITED | PROPAGATED))) })
     }
 
-    /// Whether the context and everything below it has ended.
-    #[inline]
-    pub(crate) fn is_propagated(&self) -> bool {
-        // ORDERING: propagated (reader).
-        addr_bits(self.0.load(Ordering::Acquire), PROPAGATED) != 0
-    }
-
     /// Ends the context unless it has ended: the first cancel wins.
     ///
     /// | before               | after  | answer     |
@@ -128,6 +117,7 @@ impl State {
     pub(crate) fn begin(&self, ended: Ended) -> Begin {
         // ORDERING: end (writer). Release: what led to the end, the cause's content with it, is seen with it. Acquire on
         // failure: we may go on below a context that somebody else marked.
+        // propagated (reader) likewise.
         match self.0.compare_exchange(ptr::null_mut(), ended.0, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => Begin::First,
             Err(word) if addr_bits(word, PROPAGATED) != 0 => Begin::Propagated,

@@ -89,10 +89,8 @@ impl Context {
                 return Some(error);
             }
             // Where the timer's thread could not be started, whoever waits does its work.
-            let until = match (limit, node::timers().help(clock::now)) {
-                (None, None) => None,
-                (limit, next) => limit.into_iter().chain(next.and_then(clock::instant_of)).min(),
-            };
+            let next = clock::instant_of(node::timers().help(clock::now()));
+            let until = limit.into_iter().chain(next).min();
             if done.as_mut().poll(&mut cx).is_ready() {
                 continue;
             }

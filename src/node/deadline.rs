@@ -20,7 +20,7 @@
 use super::tell::Told;
 use super::{EXPIRED, Node};
 use crate::cause::Cause;
-use crate::clock::{self, NEVER, Tick};
+use crate::clock::{NEVER, Tick};
 use crate::error::Error;
 use crate::shield::Shield;
 use crate::state::Ended;
@@ -44,7 +44,7 @@ pub(crate) fn timers() -> &'static Timers<Node> {
     #[cfg(not(feature = "loom"))]
     return &TIMERS;
     #[cfg(feature = "loom")]
-    TIMERS.get()
+    &TIMERS
 }
 
 fn cell_of(word: *mut ()) -> Option<NonNull<Cell<Node>>> {

@@ -22,7 +22,7 @@
 use super::foreign::Disowned;
 use super::tell::Told;
 use super::walk::{Visitor, walk};
-use super::{Above, BIAS, EXPIRED, Extra, HOPELESS, Link, Node};
+use super::{Above, BIAS, Extra, HOPELESS, Link, Node};
 use crate::clock::NEVER;
 use crate::hook::Hook;
 use crate::shield::Shield;

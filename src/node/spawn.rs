@@ -4,7 +4,7 @@
 //! at first, then the slot is taken by one compare-and-swap: if the parent ends in between, the swap finds the tag.
 
 use super::foreign::{self, Foreign};
-use super::{Above, BIAS, Derived, Extra, HOPELESS, Link, Node, Parent, bequest};
+use super::{Above, BIAS, Derived, Extra, Link, Node, Parent, bequest};
 use crate::base::Base;
 use crate::cause::Cause;
 use crate::clock::{self, NEVER, Tick};
@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::refs::RefCount;
 use crate::slots::{Entry, Kind, SlotList};
 use crate::state::{Ended, State};
-use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Canary, Ordering, UnsafeCell};
+use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Canary, UnsafeCell};
 use crate::value::Binding;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
@@ -299,12 +299,4 @@ unsafe fn end_unborn(node: NonNull<Node>, ended: Ended, above: Above) {
     unsafe { (*node).parent = Parent::of(above) };
     // SAFETY: as above.
     unsafe { (*node).seat = UnsafeCell::new(None) };
-}
-
-#[cfg(test)]
-impl Node {
-    /// For tests of other files: whether the last handle found the node past all hope.
-    pub(crate) fn is_hopeless(&self) -> bool {
-        self.handles.load(Ordering::Relaxed) == HOPELESS
-    }
 }

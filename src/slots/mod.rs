@@ -27,8 +27,8 @@ mod slot;
 pub(crate) use cursor::Position;
 pub(crate) use slot::{Entry, Kind, Left};
 
-use crate::sync::{self, AtomicPtr, Ordering, Tagged, addr_bits, reclaim, strip};
-use shard::{DESK, Desk, Shard};
+use crate::sync::{self, AtomicPtr, Ordering, addr_bits, reclaim, strip};
+use shard::{Desk, Shard};
 use slot::{Slot, Take};
 use std::ptr::{self, NonNull};
 

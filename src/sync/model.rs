@@ -6,17 +6,29 @@
 //!   (arming a timer, see `timer`), real builds use `SeqCst` accesses on both sides and the model puts a [`handshake`],
 //!   a `SeqCst` fence, between them. Both forbid the same outcome: that each side misses the other's write.
 //! * `AtomicWaker` is loom's own, which is a mutex inside: it is at least as ordered as the real one.
-//! * `spin_loop` yields, because loom would otherwise explore a spinning thread for ever.
 //! * `Canary` is a causality cell: a touch that races with, or comes after, the end of the object fails the model.
 
 pub(crate) use loom::cell::UnsafeCell;
-pub(crate) use loom::future::AtomicWaker;
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 pub(crate) use loom::sync::{Mutex, MutexGuard};
 pub(crate) use loom::thread;
 
-pub(crate) fn spin_loop() {
-    loom::thread::yield_now();
+/// loom's waker cell behind the real one's face.
+#[derive(Debug)]
+pub(crate) struct AtomicWaker(loom::future::AtomicWaker);
+
+impl AtomicWaker {
+    pub(crate) fn new() -> Self {
+        AtomicWaker(loom::future::AtomicWaker::new())
+    }
+
+    pub(crate) fn register(&self, waker: &std::task::Waker) {
+        self.0.register_by_ref(waker);
+    }
+
+    pub(crate) fn take(&self) -> Option<std::task::Waker> {
+        self.0.take_waker()
+    }
 }
 
 /// The fence between "wrote mine" and "read yours".
@@ -29,7 +41,8 @@ pub(crate) fn thread_index() -> usize {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
     thread::current().id().hash(&mut hasher);
-    hasher.finish() as usize
+    // The high bits: the low ones of neighbours may agree.
+    usize::try_from(hasher.finish() >> 40).unwrap_or(0)
 }
 
 /// Detects touches of an object that was given back, and races between the two.
@@ -64,13 +77,6 @@ impl Canary {
 /// Two ways, so that threads of a model have their own and meet strangers too.
 pub(crate) fn shard_count() -> usize {
     2
-}
-
-/// The same for the same thread in every run: loom replays schedules.
-pub(crate) fn thread_index() -> usize {
-    use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-    let id = thread::current().id();
-    usize::try_from(BuildHasherDefault::<DefaultHasher>::default().hash_one(id) >> 40).unwrap_or(0)
 }
 
 /// Models tidy when they say so.

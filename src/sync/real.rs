@@ -1,7 +1,6 @@
 //! The primitives users get: `std`, and `atomic-waker` for the done signal.
 
 pub(crate) use atomic_waker::AtomicWaker;
-pub(crate) use std::hint::spin_loop;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 pub(crate) use std::sync::{Mutex, MutexGuard};
 pub(crate) use std::thread;
@@ -79,16 +78,6 @@ pub(crate) fn shard_count() -> usize {
         (2 * cores).next_power_of_two().clamp(4, 64)
     });
     *COUNT
-}
-
-/// A small number that belongs to the calling thread; numbers are dense, and not used twice.
-#[inline]
-pub(crate) fn thread_index() -> usize {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    thread_local! {
-        static INDEX: usize = NEXT.fetch_add(1, Ordering::Relaxed);
-    }
-    INDEX.try_with(|index| *index).unwrap_or(0)
 }
 
 /// True every sixteenth time that this thread asks.

@@ -40,6 +40,8 @@ mod tests;
 
 use crate::clock::{NEVER, Tick};
 use crate::sync::reclaim::Guard;
+#[cfg(not(feature = "loom"))]
+use crate::sync::shard_count;
 use crate::sync::{AtomicU64, Ordering, handshake};
 use cell::{Chain, Entry, Release};
 use crossbeam_utils::CachePadded;
@@ -233,13 +235,7 @@ impl<T: Target> Timers<T> {
     }
 }
 
-/// Two per core, so that threads seldom meet: a power of two, from 4 to 64.
-#[cfg(not(feature = "loom"))]
-fn shard_count() -> usize {
-    let cores = std::thread::available_parallelism().map_or(4, std::num::NonZero::get);
-    (2 * cores).next_power_of_two().clamp(4, 64)
-}
-
+/// One is enough for the races of one queue.
 #[cfg(feature = "loom")]
 fn shard_count() -> usize {
     1
