@@ -97,6 +97,11 @@ impl Base {
         }
     }
 
+    /// Whether there is anything to count.
+    pub(crate) fn counts(self) -> bool {
+        self.as_detached().is_some()
+    }
+
     /// One count more.
     ///
     /// # Safety

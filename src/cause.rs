@@ -110,6 +110,11 @@ impl Cause {
         Cause { word: shared.map_addr(|a| a | kind_bits(kind)) }
     }
 
+    /// Whether dropping it may run user code.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared().is_some()
+    }
+
     /// Gives up the cause for its word; [`Cause::from_word`] takes it back.
     pub(crate) fn into_word(self) -> *mut () {
         ManuallyDrop::new(self).word

@@ -7,6 +7,7 @@
 use arc_swap::ArcSwapOption;
 use std::any::Any;
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -76,6 +77,9 @@ impl Default for Config {
         Config { window: DEFAULT_WINDOW, callbacks: None, on_panic: None }
     }
 }
+
+impl UnwindSafe for Config {}
+impl RefUnwindSafe for Config {}
 
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,6 +8,7 @@ mod clock;
 mod config;
 mod context;
 mod error;
+mod foreign;
 mod hook;
 mod node;
 mod queue;

@@ -71,13 +71,15 @@ fn write_parts(f: &mut impl Write, parts: &[Part<'_>], times: bool) -> fmt::Resu
     for part in parts.iter().rev() {
         match part {
             Part::Value(binding) => write!(f, ".WithValue({})", binding.type_name())?,
-            Part::Node(node) => match (node.extra().map_or(Derived::Cancel, |extra: &Extra| extra.kind), node.own_deadline()) {
-                (Derived::CancelFrom, _) => f.write_str(".WithCancelFrom")?,
-                (Derived::CancelOn, _) => f.write_str(".WithCancelOn")?,
-                (Derived::Cancel, NEVER) => f.write_str(".WithCancel")?,
-                (Derived::Cancel, _) if !times => f.write_str(".WithDeadline(..)")?,
-                (Derived::Cancel, at) => write_deadline(f, at)?,
-            },
+            Part::Node(node) => {
+                match (node.extra().map_or(Derived::Cancel, |extra: &Extra| extra.kind), node.own_deadline()) {
+                    (Derived::CancelFrom, _) => f.write_str(".WithCancelFrom")?,
+                    (Derived::CancelOn, _) => f.write_str(".WithCancelOn")?,
+                    (Derived::Cancel, NEVER) => f.write_str(".WithCancel")?,
+                    (Derived::Cancel, _) if !times => f.write_str(".WithDeadline(..)")?,
+                    (Derived::Cancel, at) => write_deadline(f, at)?,
+                }
+            }
         }
     }
     Ok(())

@@ -6,16 +6,18 @@
 //! the subtree itself, through nodes that somebody else marked too. So when any cancel returns, everything that was
 //! registered before it began has ended, and no canceler ever waits for another.
 
-use super::tell::Told;
+use super::told::{Garbage, Told};
 use super::walk::{Visitor, walk};
 use super::{Node, bequest};
 use crate::cause::Cause;
+use crate::foreign::Disowned;
 use crate::hook::Hook;
 use crate::shield::Shield;
 use crate::signal::Signal;
 use crate::state::{Begin, Ended};
 use crate::sync::reclaim;
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 /// Marks what it meets, and claims whoever waits there.
 struct Canceler<'a> {
@@ -69,7 +71,7 @@ impl Node {
         let mut shield = Shield::new();
         // SAFETY: a handle keeps the node.
         if let Some(unused) = unsafe { self.mark(ended, &mut told) } {
-            shield.run(|| drop(unused));
+            told.garbage.push(Garbage::Cause(unused));
         }
         told.tell(&mut shield);
         shield.finish();
@@ -106,7 +108,9 @@ impl Node {
     fn release_sources(&self, told: &mut Told) {
         self.disarm();
         if let Some(foreign) = self.extra().and_then(|extra| extra.foreign.as_ref()) {
-            told.futures.push(std::sync::Arc::clone(foreign));
+            if foreign.disown() == Disowned::Yours {
+                told.garbage.push(Garbage::Future(Arc::clone(foreign)));
+            }
         }
     }
 }

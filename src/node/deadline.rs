@@ -17,7 +17,7 @@
 //! CLOSED          ended: nothing is armed any more; the cell's taker may have met the driver
 //! ```
 
-use super::tell::Told;
+use super::told::{Garbage, Told};
 use super::{EXPIRED, Node};
 use crate::cause::Cause;
 use crate::clock::{NEVER, Tick};
@@ -211,7 +211,7 @@ unsafe impl Target for Node {
         }
         // SAFETY: claimed, under the driver's pin.
         if let Some(unused) = unsafe { node.mark(node.late(), told) } {
-            told.causes.push(unused);
+            told.garbage.push(Garbage::Cause(unused));
         }
         Surface::Over
     }

@@ -18,8 +18,9 @@
 //! ENDING is final: a node that is taken apart then goes through the epoch, because the poller may be looking at it.
 
 use super::Node;
-use super::tell::Told;
+use super::told::{Garbage, Told};
 use crate::cause::Cause;
+use crate::foreign::{Disowned, Foreign};
 use crate::shield::Shield;
 use crate::state::Ended;
 use crate::sync::{AtomicPtr, AtomicU32, Ordering, UnsafeCell, reclaim};
@@ -33,27 +34,6 @@ const POLLING: u32 = 1;
 const AGAIN: u32 = 2;
 const ENDING: u32 = 3;
 const DEAD: u32 = 4;
-
-/// What [`Foreign::disown`] found.
-#[must_use]
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Disowned {
-    /// The future is the caller's to drop.
-    Yours,
-    /// It is dropped already, or will be by whoever polls it; the node is not touched any more.
-    Gone,
-    /// It is ending the node: free that through the epoch.
-    Ending,
-}
-
-/// A task, as its node sees it.
-pub(crate) trait Foreign: Send + Sync {
-    /// The node does not wait for the future any more. No user code runs.
-    fn disown(&self) -> Disowned;
-
-    /// Drops the future: user code. Once, after [`Disowned::Yours`].
-    fn drop_future(&self);
-}
 
 pub(crate) struct Task<F> {
     phase: AtomicU32,
@@ -139,7 +119,7 @@ where
     }
 
     /// The future is ready: claims the node and ends it.
-    fn finish(&self, output: Cause, shield: &mut Shield) {
+    fn finish(self: &Arc<Self>, output: Cause, shield: &mut Shield) {
         let mut told = Told::default();
         let pin = reclaim::pin();
         // ORDERING: foreign (both ends). Pinned first: a node that is taken apart after this is freed after the pin.
@@ -155,8 +135,8 @@ where
             unused = ended.and_then(|ended| unsafe { node.as_ref().mark(ended, &mut told) });
         }
         drop(pin);
-        shield.run(|| drop(unused));
-        shield.run(|| self.drop_future());
+        told.garbage.push(Garbage::Future(Arc::clone(self) as Arc<dyn Foreign>));
+        unused.into_iter().for_each(|cause| told.garbage.push(Garbage::Cause(cause)));
         told.tell(shield);
     }
 }

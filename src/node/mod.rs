@@ -31,19 +31,20 @@ mod registering;
 mod release;
 mod spawn;
 mod tell;
+mod told;
 mod walk;
 
-pub(crate) use foreign::Foreign;
 pub(crate) use deadline::timers;
 pub(crate) use registering::{Waiting, hook, stop};
-pub(crate) use release::drop_handle;
+
 pub(crate) use spawn::{Origin, Plan, spawn};
-pub(crate) use tell::run_now;
+pub(crate) use tell::{drop_handle, run_now};
 
 use crate::base::{Base, DETACHED, TAG};
 use crate::cause::Cause;
 use crate::clock::{NEVER, Tick};
 use crate::error::Error;
+use crate::foreign::Foreign;
 use crate::refs::RefCount;
 use crate::slots::{Seat, SlotList};
 use crate::state::{Ended, State};

@@ -1,7 +1,7 @@
 //! Waiting for the end: signals and hooks take a seat in a node's slots.
 
 use super::Node;
-use super::release;
+use super::tell;
 use crate::hook::{Hook, Job};
 use crate::shield::Shield;
 use crate::signal::Signal;
@@ -94,7 +94,7 @@ pub(crate) unsafe fn stop(hook: NonNull<Hook>) -> bool {
     let job = unsafe { Job::new(hook) };
     if let Some((owner, left)) = left {
         // SAFETY: the hook sat in this node's slots.
-        unsafe { release::left(owner.cast(), left, &mut shield) };
+        unsafe { tell::left_seat(owner.cast(), left, &mut shield) };
     }
     shield.run(|| drop(job));
     shield.finish();

@@ -9,7 +9,7 @@
 //! 0                nobody: whoever wrote this takes the node apart
 //! ```
 //!
-//! Taking a node apart may be the last thing that kept its parent: a loop over [`Step`]s, never recursion.
+//! No user code runs here: what has a drop of its own goes into [`Told`]. Taking a node apart may be the last thing that kept its parent: a loop over [`Step`]s, never recursion.
 //!
 //! # Hope
 //!
@@ -19,17 +19,17 @@
 //! mark and the child's count are two words: each side writes its own, then looks at the other's, with a sequentially
 //! consistent fence between, so at least one of them goes down into the child.
 
-use super::foreign::Disowned;
-use super::tell::Told;
+use super::told::{Garbage, Told};
 use super::walk::{Visitor, walk};
 use super::{Above, BIAS, Extra, HOPELESS, Link, Node};
+use crate::cause::Cause;
 use crate::clock::NEVER;
+use crate::foreign::Disowned;
 use crate::hook::Hook;
 use crate::shield::Shield;
 use crate::signal::Signal;
-use crate::slots::{Entry, Kind, Left};
+use crate::slots::{Entry, Kind, Left, Seat};
 use crate::sync::{Ordering, fence, reclaim};
-use crate::value::Binding;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
@@ -60,23 +60,14 @@ impl Agenda {
     }
 }
 
-/// A user handle goes. Constant time, lock-free, one compare-and-swap for a leaf; values that nobody can see any more
-/// are dropped here.
+/// The last handle of a node is gone. What is left to do in user code is put into `told`.
 ///
 /// # Safety
 ///
-/// The caller owns a handle and does not touch the node again.
-#[inline]
-pub(crate) unsafe fn drop_handle(node: NonNull<Node>) {
-    // SAFETY: ours until now.
-    if unsafe { node.as_ref() }.handles.release() {
-        let mut shield = Shield::new();
-        let mut told = Told::default();
-        // SAFETY: that was the last handle.
-        unsafe { settle(Step::Abandon(node), &mut told, &mut shield) };
-        told.tell(&mut shield);
-        shield.finish();
-    }
+/// As it says; called once.
+pub(super) unsafe fn last_handle_gone(node: NonNull<Node>, told: &mut Told) {
+    // SAFETY: forwarded.
+    unsafe { settle(Step::Abandon(node), told) };
 }
 
 /// An entry has left a slot of `owner`: counts it down if the slot said so.
@@ -84,14 +75,12 @@ pub(crate) unsafe fn drop_handle(node: NonNull<Node>) {
 /// # Safety
 ///
 /// `left` came from leaving a seat of `owner`, and is reported once.
-pub(super) unsafe fn left(owner: NonNull<Node>, left: Left, shield: &mut Shield) {
+pub(super) unsafe fn entry_gone(owner: NonNull<Node>, left: Left, told: &mut Told) {
     let mut agenda = Agenda::default();
     count_down(owner, left, &mut agenda);
     if let Some(step) = agenda.pop() {
-        let mut told = Told::default();
         // SAFETY: as counted.
-        unsafe { settle(step, &mut told, shield) };
-        told.tell(shield);
+        unsafe { settle(step, told) };
     }
 }
 
@@ -108,7 +97,7 @@ fn count_down(owner: NonNull<Node>, left: Left, agenda: &mut Agenda) {
 /// # Safety
 ///
 /// The step is due.
-unsafe fn settle(step: Step, told: &mut Told, shield: &mut Shield) {
+unsafe fn settle(step: Step, told: &mut Told) {
     let mut agenda = Agenda { next: Some(step), more: Vec::new() };
     while let Some(step) = agenda.pop() {
         match step {
@@ -119,7 +108,7 @@ unsafe fn settle(step: Step, told: &mut Told, shield: &mut Shield) {
                 }
             }
             // SAFETY: forwarded.
-            Step::Finish(node) => unsafe { finish(node, &mut agenda, shield) },
+            Step::Finish(node) => unsafe { finish(node, &mut agenda, told) },
         }
     }
 }
@@ -220,23 +209,22 @@ impl Visitor for Undertaker<'_> {
 /// # Safety
 ///
 /// As it says; called once.
-unsafe fn finish(this: NonNull<Node>, agenda: &mut Agenda, shield: &mut Shield) {
+unsafe fn finish(this: NonNull<Node>, agenda: &mut Agenda, told: &mut Told) {
     // SAFETY: forwarded.
     let node = unsafe { this.as_ref() };
     // What may still look at us: the driver that has claimed our timer, a foreign parent that is ending us, and cancelers
     // that found us in a slot. Each of them makes the memory go through the epoch.
     let mut seen = node.let_timer_go();
-    let mut future = None;
     if let Some(foreign) = node.extra().and_then(|extra| extra.foreign.as_ref()) {
         match foreign.disown() {
-            Disowned::Yours => future = Some(Arc::clone(foreign)),
+            Disowned::Yours => told.garbage.push(Garbage::Future(Arc::clone(foreign))),
             Disowned::Gone => {}
             Disowned::Ending => seen = true,
         }
     }
     let above = node.above();
     let owned_values = if node.owns_values() { node.values } else { ptr::null() };
-    let mut leave = |parent: NonNull<Node>, seat: Option<crate::slots::Seat>, entry: Entry| {
+    let mut leave = |parent: NonNull<Node>, seat: Option<Seat>, entry: Entry| {
         let seat = seat.expect("whoever sits in a slot knows its seat");
         // SAFETY: we sit there; the parent is not touched again unless it waits for our count.
         let left = unsafe { seat.leave(entry) };
@@ -258,11 +246,11 @@ unsafe fn finish(this: NonNull<Node>, agenda: &mut Agenda, shield: &mut Shield) 
         _ => None,
     };
     // From here on the node may only be touched if nobody else can be looking.
-    let mut leftovers = Leftovers::default();
     if seen {
         if node.is_done() {
             // SAFETY: decided, and nobody is left who could ask why.
-            leftovers.cause = unsafe { node.state.take_cause() };
+            let cause = unsafe { node.state.take_cause() };
+            cause.into_iter().for_each(|cause| told.garbage.push(Garbage::Cause(cause)));
         }
         // Whoever looks may still end a live node with a cause of its own, or read the deadline's cause: those go with
         // the memory.
@@ -270,7 +258,9 @@ unsafe fn finish(this: NonNull<Node>, agenda: &mut Agenda, shield: &mut Shield) 
         unsafe { reclaim::pin().retire(this.as_ptr().cast(), bury) };
     } else {
         // SAFETY: nobody else can reach it.
-        leftovers = unsafe { dismantle(this) };
+        let (cause, extra) = unsafe { dismantle(this) };
+        cause.into_iter().for_each(|cause| told.garbage.push(Garbage::Cause(cause)));
+        extra.into_iter().for_each(|extra| told.garbage.push(Garbage::Extra(extra)));
     }
     for parent in [counted, strong].into_iter().flatten() {
         // SAFETY: the handle that this node kept.
@@ -278,26 +268,14 @@ unsafe fn finish(this: NonNull<Node>, agenda: &mut Agenda, shield: &mut Shield) 
             agenda.push(Step::Abandon(parent));
         }
     }
-    // User code, after everything of ours: futures, errors and values have drops.
-    if let Some(future) = future {
-        shield.run(|| future.drop_future());
+    if !owned_values.is_null() {
+        told.garbage.push(Garbage::Values(owned_values));
     }
-    if leftovers.extra.is_some() || leftovers.cause.is_some() {
-        shield.run(|| drop(leftovers));
-    }
-    // SAFETY: the share that the node owned, if it did.
-    unsafe { Binding::release(owned_values, shield) };
     if let Above::Base(base) = above {
-        // SAFETY: the count that the node kept.
-        unsafe { base.release(shield) };
+        if base.counts() {
+            told.garbage.push(Garbage::Base(base));
+        }
     }
-}
-
-/// What is dropped last, because its drop is user code.
-#[derive(Default)]
-struct Leftovers {
-    cause: Option<crate::cause::Cause>,
-    extra: Option<Box<Extra>>,
 }
 
 /// Frees the node; what user code it owned comes back.
@@ -305,7 +283,7 @@ struct Leftovers {
 /// # Safety
 ///
 /// The caller is the last to know it.
-unsafe fn dismantle(this: NonNull<Node>) -> Leftovers {
+unsafe fn dismantle(this: NonNull<Node>) -> (Option<Cause>, Option<Box<Extra>>) {
     // SAFETY: forwarded.
     let node = unsafe { this.as_ref() };
     node.canary.kill();
@@ -317,7 +295,7 @@ unsafe fn dismantle(this: NonNull<Node>) -> Leftovers {
     unsafe { node.slots.free() };
     // SAFETY: it came from a box; its fields need no drop.
     unsafe { reclaim::bury(this.as_ptr()) };
-    Leftovers { cause, extra }
+    (cause, extra)
 }
 
 /// The same from the epoch: nobody is there to hear of a panic.

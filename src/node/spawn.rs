@@ -3,12 +3,13 @@
 //! A context is either born ended or registered where its parent's canceler will find it. The parent's state is looked
 //! at first, then the slot is taken by one compare-and-swap: if the parent ends in between, the swap finds the tag.
 
-use super::foreign::{self, Foreign};
+use super::foreign::Task;
 use super::{Above, BIAS, Derived, Extra, Link, Node, Parent, bequest};
 use crate::base::Base;
 use crate::cause::Cause;
 use crate::clock::{self, NEVER, Tick};
 use crate::error::Error;
+use crate::foreign::Foreign;
 use crate::refs::RefCount;
 use crate::slots::{Entry, Kind, SlotList};
 use crate::state::{Ended, State};
@@ -68,12 +69,12 @@ impl Plan {
         Plan { deadline: NEVER, past: false, extra: Some(Box::new(Extra::new(Derived::CancelFrom))), other }
     }
 
-    pub(crate) fn foreign<F>(future: F) -> (Plan, Arc<foreign::Task<F>>)
+    pub(crate) fn foreign<F>(future: F) -> (Plan, Arc<Task<F>>)
     where
         F: Future + Send + 'static,
         F::Output: Into<Cause>,
     {
-        let task = foreign::Task::new(future);
+        let task = Task::new(future);
         let mut extra = Box::new(Extra::new(Derived::CancelOn));
         extra.foreign = Some(Arc::clone(&task) as Arc<dyn Foreign>);
         (Plan { deadline: NEVER, past: false, extra: Some(extra), other: None }, task)
@@ -262,8 +263,8 @@ unsafe fn build(origin: Origin, above: Above, plan: &mut Plan, state: State) -> 
     }
     let extra = plan.extra.take().map(|extra| NonNull::from(Box::leak(extra)));
     let node = Node {
+        slots: if state.is_done() { SlotList::closed() } else { SlotList::new() },
         state,
-        slots: SlotList::new(),
         orphans: AtomicUsize::new(BIAS),
         parent: Parent::of(above),
         seat: UnsafeCell::new(None),
@@ -295,6 +296,8 @@ unsafe fn end_unborn(node: NonNull<Node>, ended: Ended, above: Above) {
     let node = node.as_ptr();
     // SAFETY: forwarded: ours alone.
     unsafe { (*node).state = State::born(ended) };
+    // SAFETY: as above.
+    unsafe { (*node).slots = SlotList::closed() };
     // SAFETY: as above.
     unsafe { (*node).parent = Parent::of(above) };
     // SAFETY: as above.

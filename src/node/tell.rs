@@ -8,18 +8,17 @@
 //! A waker may end another context (a foreign parent does), whose wakers end the next. A few levels nest, as a reader
 //! of the stack would expect; deeper ones are queued for the outermost, so a chain of any length fits any stack.
 
-use super::foreign::{Disowned, Foreign};
+use super::Node;
 use super::release;
-use crate::cause::Cause;
+use super::told::Told;
 use crate::config;
 use crate::hook::{Hook, Job};
-use crate::queue::Queue;
 use crate::shield::Shield;
 use crate::signal::Signal;
+use crate::slots::Left;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::ptr::NonNull;
-use std::sync::Arc;
 
 /// How many tellings nest on one stack.
 const NESTED: usize = 8;
@@ -29,28 +28,7 @@ thread_local! {
     static DEFERRED: RefCell<VecDeque<Told>> = const { RefCell::new(VecDeque::new()) };
 }
 
-/// Who was claimed during a marking, and is to be told.
-#[derive(Default)]
-pub(crate) struct Told {
-    pub(super) signals: Queue<Signal>,
-    pub(super) hooks: Queue<Hook>,
-    /// Hooks that nothing will ever call: their functions are dropped.
-    pub(super) hopeless: Queue<Hook>,
-    /// Foreign parents of contexts that ended otherwise.
-    pub(super) futures: Vec<Arc<dyn Foreign>>,
-    /// Causes that came second.
-    pub(super) causes: Vec<Cause>,
-}
-
 impl Told {
-    fn is_empty(&self) -> bool {
-        self.signals.is_empty()
-            && self.hooks.is_empty()
-            && self.hopeless.is_empty()
-            && self.futures.is_empty()
-            && self.causes.is_empty()
-    }
-
     /// Tells everybody. Every piece of user code runs behind the shield.
     pub(crate) fn tell(self, shield: &mut Shield) {
         if self.is_empty() {
@@ -83,18 +61,13 @@ impl Told {
             // SAFETY: claimed by us, and popped.
             shield.run(|| unsafe { Signal::told(signal) });
         }
-        for foreign in self.futures {
-            if foreign.disown() == Disowned::Yours {
-                shield.run(|| foreign.drop_future());
-            }
-        }
-        for cause in self.causes {
-            shield.run(|| drop(cause));
-        }
         while let Some(hook) = self.hopeless.pop() {
             // SAFETY: claimed by us, and popped.
             let job = unsafe { take(hook, shield) };
             shield.run(|| drop(job));
+        }
+        while let Some(garbage) = self.garbage.pop() {
+            garbage.drop_now(shield);
         }
         if self.hooks.is_empty() {
             return;
@@ -123,7 +96,7 @@ unsafe fn take(hook: NonNull<Hook>, shield: &mut Shield) -> Job {
     let job = unsafe { Job::new(hook) };
     if let Some((owner, left)) = left {
         // SAFETY: it sat in the slots of this node.
-        unsafe { release::left(owner.cast(), left, shield) };
+        unsafe { left_seat(owner.cast(), left, shield) };
     }
     job
 }
@@ -136,4 +109,39 @@ pub(crate) fn run_now(job: Job) {
         Some(execute) => shield.run(|| execute(Box::new(move || job.run()))),
     };
     shield.finish();
+}
+
+/// A user handle goes. Constant time, lock-free, one compare-and-swap for a leaf; values that nobody can see any more
+/// are dropped here.
+///
+/// # Safety
+///
+/// The caller owns a handle and does not touch the node again.
+#[inline]
+pub(crate) unsafe fn drop_handle(node: NonNull<Node>) {
+    // SAFETY: ours until now.
+    if unsafe { node.as_ref() }.handles.release() {
+        let mut told = Told::default();
+        // SAFETY: that was the last handle.
+        unsafe { release::last_handle_gone(node, &mut told) };
+        if !told.is_empty() {
+            let mut shield = Shield::new();
+            told.tell(&mut shield);
+            shield.finish();
+        }
+    }
+}
+
+/// An entry has left a slot of `owner`: if that was all that kept the owner, it goes too.
+///
+/// # Safety
+///
+/// `left` came from leaving a seat of `owner`, and is reported once.
+pub(super) unsafe fn left_seat(owner: NonNull<Node>, left: Left, shield: &mut Shield) {
+    if left.orphan {
+        let mut told = Told::default();
+        // SAFETY: forwarded.
+        unsafe { release::entry_gone(owner, left, &mut told) };
+        told.tell(shield);
+    }
 }

@@ -2,9 +2,9 @@
 //!
 //! A walk keeps no stack: on its way back from a child it finds its place in the parent again from the child's seat.
 
-use super::shard::{Block, DESK, Desk};
-use super::slot::{Found, Slot};
-use super::{CLOSED, Entry, INLINE, Seat, SlotList, desks};
+use super::shard::{Block, Desk, Seat};
+use super::slot::{Entry, Found, Slot};
+use super::{CLOSED, INLINE, SlotList, desks};
 use crate::sync::{self, Ordering, Tagged};
 use std::ptr::NonNull;
 
@@ -111,5 +111,3 @@ impl Position {
         self.corner == 0 && self.index == 1 && matches!(self.row, Row::Beside)
     }
 }
-
-const _: () = assert!(DESK > 0 && INLINE > 0);

@@ -25,6 +25,7 @@ mod shard;
 mod slot;
 
 pub(crate) use cursor::Position;
+pub(crate) use shard::{Closed, Seat};
 pub(crate) use slot::{Entry, Kind, Left};
 
 use crate::sync::{self, AtomicPtr, Ordering, addr_bits, reclaim, strip};
@@ -45,39 +46,6 @@ const CLOSED: usize = 1;
 /// Below this a table word counts collisions (times two: the low bit is the tag).
 const COUNTER: usize = 4096;
 
-/// The owner has ended: nobody can register any more.
-#[derive(Debug)]
-pub(crate) struct Closed;
-
-/// Where an entry sits: known to the entry before it is published.
-#[derive(Copy, Clone, Debug)]
-pub(crate) struct Seat {
-    slot: NonNull<Slot>,
-    /// The shard whose chain it is in; none for the slots that are always tried first.
-    shard: Option<NonNull<Shard>>,
-}
-
-impl Seat {
-    /// Gives the seat back. If the answer bears no tag, the owner may be gone: it is not touched again.
-    ///
-    /// # Safety
-    ///
-    /// `entry` sits here, and nobody else makes it leave.
-    #[inline]
-    pub(crate) unsafe fn leave(self, entry: Entry) -> Left {
-        if let Some(shard) = self.shard {
-            // SAFETY: the occupied slot keeps the owner, and so the shard, alive.
-            let shard = unsafe { shard.as_ref() };
-            shard.remember(self.slot);
-            if sync::every_sixteenth() {
-                shard.tidy();
-            }
-        }
-        // SAFETY: as above.
-        unsafe { self.slot.as_ref() }.leave(entry)
-    }
-}
-
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct SlotList {
@@ -93,6 +61,11 @@ impl SlotList {
             shard: Shard::new(),
             inline: std::array::from_fn(|_| Slot::new()),
         }
+    }
+
+    /// The list of a context that is born ended: nobody can ever register.
+    pub(crate) fn closed() -> SlotList {
+        SlotList { inline: [Slot::closed(), Slot::new()], ..SlotList::new() }
     }
 
     /// Registers an entry: constant time whatever the number of others, one compare-and-swap unless threads collide.

@@ -22,10 +22,9 @@
 //!    sealing no hint to it can appear, and the one there may be is cleared before the block is retired.
 //! 3. Hint, head and `next` are followed only under a pin, by the owner's last handle, or from a seat that one occupies.
 
-use super::slot::{Entry, Slot, Take};
-use super::{Closed, Seat};
+use super::slot::{Entry, Left, Slot, Take};
 use crate::sync::reclaim::{self, Guard};
-use crate::sync::{AtomicPtr, Ordering, Tagged, addr_bits, strip};
+use crate::sync::{AtomicPtr, Ordering, Tagged, addr_bits, every_sixteenth, strip};
 use std::ptr::{self, NonNull};
 
 /// How many blocks are looked at before a new one is made.
@@ -51,6 +50,39 @@ const ROVING: usize = 1;
 
 /// The alignment that finds a block from one of its slots.
 const BLOCK_ALIGN: usize = 128;
+
+/// The owner has ended: nobody can register any more.
+#[derive(Debug)]
+pub(crate) struct Closed;
+
+/// Where an entry sits: known to the entry before it is published.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Seat {
+    pub(super) slot: NonNull<Slot>,
+    /// The shard whose chain it is in; none for the slots that are always tried first.
+    pub(super) shard: Option<NonNull<Shard>>,
+}
+
+impl Seat {
+    /// Gives the seat back. If the answer bears no tag, the owner may be gone: it is not touched again.
+    ///
+    /// # Safety
+    ///
+    /// `entry` sits here, and nobody else makes it leave.
+    #[inline]
+    pub(crate) unsafe fn leave(self, entry: Entry) -> Left {
+        if let Some(shard) = self.shard {
+            // SAFETY: the occupied slot keeps the owner, and so the shard, alive.
+            let shard = unsafe { shard.as_ref() };
+            shard.remember(self.slot);
+            if every_sixteenth() {
+                shard.tidy();
+            }
+        }
+        // SAFETY: as above.
+        unsafe { self.slot.as_ref() }.leave(entry)
+    }
+}
 
 #[repr(C, align(128))]
 pub(super) struct Block {
@@ -134,8 +166,7 @@ impl Shard {
                 Take::Closed => return Err(Closed),
                 // ORDERING: Relaxed. If somebody stored another hint meanwhile, that one stays.
                 Take::Busy(_) => {
-                    let _ =
-                        self.hint.compare_exchange(hint, ptr::null_mut(), Ordering::Relaxed, Ordering::Relaxed);
+                    let _ = self.hint.compare_exchange(hint, ptr::null_mut(), Ordering::Relaxed, Ordering::Relaxed);
                 }
             }
         }
@@ -192,7 +223,8 @@ impl Shard {
         let all = (0..BLOCK).map(|index| Block::slot(block, index));
         for slot in first.into_iter().chain(all) {
             // SAFETY: forwarded.
-            let tried = unsafe { slot.as_ref() }.take(entry, || placed(Seat { slot, shard: Some(NonNull::from(self)) }));
+            let tried =
+                unsafe { slot.as_ref() }.take(entry, || placed(Seat { slot, shard: Some(NonNull::from(self)) }));
             if !matches!(tried, Take::Busy(_)) {
                 return tried;
             }
@@ -201,13 +233,13 @@ impl Shard {
     }
 
     /// Remembers that this slot is about to be free. Called by whoever sits in it, before leaving (invariant 2).
-    pub(super) fn remember(&self, slot: NonNull<Slot>) {
+    fn remember(&self, slot: NonNull<Slot>) {
         // ORDERING: hint (writer). The next registrant finds the block's contents through it.
         self.hint.store(slot.as_ptr().cast(), Ordering::Release);
     }
 
     /// Gives empty blocks back, a few at a time. The caller occupies a seat of this shard.
-    pub(super) fn tidy(&self) {
+    fn tidy(&self) {
         let _ = self.rove(&reclaim::pin(), None::<(Entry, &mut fn(Seat))>);
     }
 

@@ -114,6 +114,11 @@ impl Slot {
         Slot(AtomicPtr::new(ptr::null_mut()))
     }
 
+    /// A slot that nobody will ever sit in.
+    pub(crate) fn closed() -> Slot {
+        Slot(AtomicPtr::new(ptr::without_provenance_mut(CLOSED)))
+    }
+
     /// A slot that is occupied from the start, in a block that is not published yet.
     pub(crate) fn preset(&self, entry: Entry) {
         // ORDERING: Relaxed. The block is published by a releasing push.
@@ -198,12 +203,8 @@ impl Slot {
         let mut seen = self.0.load(Ordering::Acquire);
         while Entry::of(seen).is_some() {
             // ORDERING: orphan (writer). The entry that finds the tag counts down what the owner set up before.
-            match self.0.compare_exchange_weak(
-                seen,
-                seen.map_addr(|a| a | ORPHAN),
-                Ordering::AcqRel,
-                Ordering::Acquire,
-            ) {
+            match self.0.compare_exchange_weak(seen, seen.map_addr(|a| a | ORPHAN), Ordering::AcqRel, Ordering::Acquire)
+            {
                 Ok(_) => return true,
                 Err(now) => seen = now,
             }

@@ -1,11 +1,11 @@
 //! The primitives users get: `std`, and `atomic-waker` for the done signal.
 
 pub(crate) use atomic_waker::AtomicWaker;
+use std::cell::Cell;
+use std::sync::LazyLock;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 pub(crate) use std::sync::{Mutex, MutexGuard};
 pub(crate) use std::thread;
-use std::cell::Cell;
-use std::sync::LazyLock;
 
 /// Makes two-word handshakes visible to the model; nothing in real builds, where the accesses on both sides of it are
 /// `SeqCst` themselves (free on x86, whose read-modify-writes are full barriers already).

@@ -13,7 +13,7 @@
 //!    looked last. Telling is outside: a callback may drive the engine itself.
 //! 2. Everything due in a pass is marked before anybody is told of any of it.
 
-use super::cell::{Chain, Entry};
+use super::cell::Chain;
 use super::shard::Due;
 use super::{Surface, Target, Timers};
 use crate::clock::{NEVER, Tick};

@@ -1,0 +1,89 @@
+//! What is to be done in user code when the structure is in order: claimed entries to tell, and things to drop.
+//!
+//! Filled by the walks and by the way out, which run no user code; emptied by `tell`.
+
+use super::Extra;
+use crate::base::Base;
+use crate::cause::Cause;
+use crate::foreign::Foreign;
+use crate::hook::Hook;
+use crate::queue::Queue;
+use crate::shield::Shield;
+use crate::signal::Signal;
+use crate::value::Binding;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+#[derive(Default)]
+pub(crate) struct Told {
+    pub(super) signals: Queue<Signal>,
+    pub(super) hooks: Queue<Hook>,
+    /// Hooks that nothing will ever call: their functions are dropped.
+    pub(super) hopeless: Queue<Hook>,
+    pub(super) garbage: Bin,
+}
+
+/// Something whose drop is user code.
+pub(super) enum Garbage {
+    /// The future of a foreign parent that was disowned.
+    Future(Arc<dyn Foreign>),
+    /// A cause that came second, or whose context is gone.
+    Cause(Cause),
+    /// What few nodes have, the cause of a deadline for one.
+    Extra(Box<Extra>),
+    /// A share of the values from here down.
+    Values(*const Binding),
+    /// A count of a base, which may keep values.
+    Base(Base),
+}
+
+/// Garbage, in the order in which it came. One piece costs no allocation.
+#[derive(Default)]
+pub(super) struct Bin {
+    first: Option<Garbage>,
+    more: VecDeque<Garbage>,
+}
+
+impl Told {
+    pub(super) fn is_empty(&self) -> bool {
+        self.signals.is_empty() && self.hooks.is_empty() && self.hopeless.is_empty() && self.garbage.first.is_none()
+    }
+}
+
+impl Bin {
+    pub(super) fn push(&mut self, garbage: Garbage) {
+        if matches!(&garbage, Garbage::Cause(cause) if !cause.is_shared()) {
+            return;
+        }
+        if self.first.is_none() && self.more.is_empty() {
+            self.first = Some(garbage);
+        } else {
+            self.more.push_back(garbage);
+        }
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Garbage> {
+        self.first.take().or_else(|| self.more.pop_front())
+    }
+}
+
+impl Garbage {
+    /// Runs the drops: user code.
+    pub(super) fn drop_now(self, shield: &mut Shield) {
+        match self {
+            Garbage::Future(foreign) => {
+                shield.run(|| foreign.drop_future());
+            }
+            Garbage::Cause(cause) => {
+                shield.run(|| drop(cause));
+            }
+            Garbage::Extra(extra) => {
+                shield.run(|| drop(extra));
+            }
+            // SAFETY: the share was given up for this.
+            Garbage::Values(values) => unsafe { Binding::release(values, shield) },
+            // SAFETY: the count was given up for this.
+            Garbage::Base(base) => unsafe { base.release(shield) },
+        }
+    }
+}
