@@ -14,7 +14,8 @@ use std::time::Duration;
 fn o1_dropping_every_handle_releases_a_live_context_at_once() {
     let (root, _root) = Context::background().with_cancel();
     let (other, _other) = Context::background().with_cancel();
-    let makers: Vec<(&str, Box<dyn Fn() -> (Context, CancelHandle)>)> = vec![
+    type Make<'a> = Box<dyn Fn() -> (Context, CancelHandle) + 'a>;
+    let makers: Vec<(&str, Make<'_>)> = vec![
         ("with_cancel", Box::new(|| root.with_cancel())),
         ("with_deadline", Box::new(|| root.with_deadline(far()))),
         ("with_cancel_from", Box::new(|| root.with_cancel_from(&other))),
