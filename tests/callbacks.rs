@@ -1,0 +1,381 @@
+//! The rules of functions that run after the end, and of stopping them.
+#![cfg(not(feature = "loom"))]
+
+mod common;
+
+use common::*;
+use ripcord::Context;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
+
+#[test]
+fn a1_a_function_runs_once_after_the_end_and_never_before() {
+    let (ctx, handle) = Context::background().with_cancel();
+    let tale = Tale::new();
+    let (seen, see) = mpsc::channel();
+    let (inside, function) = (ctx.clone(), tale.function());
+    let after = ctx.after_func(move || {
+        seen.send((inside.is_done(), oops_of(&inside))).unwrap();
+        function();
+    });
+    assert!(tale.is_waiting());
+    handle.cancel_cause(oops(1));
+    assert_eq!(see.try_recv(), Ok((true, Some(1))));
+    assert!(tale.has_run());
+    handle.cancel();
+    assert!(!after.stop());
+    assert!(tale.has_run());
+}
+
+#[test]
+fn a1_a_function_runs_at_once_when_the_context_has_ended() {
+    let (ctx, handle) = Context::background().with_cancel();
+    handle.cancel();
+    let tale = Tale::new();
+    let here = thread::current().id();
+    let function = tale.function();
+    let after = ctx.after_func(move || {
+        assert_eq!(thread::current().id(), here);
+        function();
+    });
+    assert!(tale.has_run());
+    assert!(!after.stop());
+}
+
+#[test]
+fn a1_stop_is_true_exactly_when_it_prevented_the_run() {
+    let (ctx, handle) = Context::background().with_cancel();
+    let tale = Tale::new();
+    let after = ctx.after_func(tale.function());
+    assert!(after.stop());
+    assert!(tale.is_dropped_unrun(), "dropped before stop returns");
+    assert!(!after.stop());
+    assert!(!after.stop());
+    handle.cancel();
+    assert!(tale.is_dropped_unrun());
+    assert!(!after.stop());
+}
+
+#[test]
+fn a1_stopping_one_leaves_the_others() {
+    let (ctx, handle) = Context::background().with_cancel();
+    let tales: Vec<_> = (0..50).map(|_| Tale::new()).collect();
+    let afters: Vec<_> = tales.iter().map(|tale| ctx.after_func(tale.function())).collect();
+    for after in afters.iter().step_by(3) {
+        assert!(after.stop());
+    }
+    handle.cancel();
+    for (n, tale) in tales.iter().enumerate() {
+        assert!(if n % 3 == 0 { tale.is_dropped_unrun() } else { tale.has_run() }, "{n}");
+    }
+}
+
+#[test]
+fn a1_dropping_the_after_func_does_not_stop_the_function() {
+    let (ctx, handle) = Context::background().with_cancel();
+    let tale = Tale::new();
+    drop(ctx.after_func(tale.function()));
+    assert!(tale.is_waiting());
+    handle.cancel();
+    assert!(tale.has_run());
+}
+
+#[test]
+fn a1_stop_works_when_every_handle_is_gone_and_after_the_end_of_everything() {
+    let (ctx, handle) = Context::background().with_cancel();
+    let (child, _) = ctx.with_cancel();
+    let (waiting, ran) = (Tale::new(), Tale::new());
+    let stop_me = child.after_func(waiting.function());
+    let too_late = child.after_func(ran.function());
+    drop(child);
+    assert!(stop_me.stop());
+    assert!(waiting.is_dropped_unrun());
+    handle.cancel();
+    drop((ctx, handle));
+    assert!(ran.has_run());
+    assert!(!too_late.stop());
+    assert!(!stop_me.stop());
+}
+
+#[test]
+fn a1_stop_never_waits_for_a_running_function() {
+    within_a_minute(|| {
+        let (ctx, handle) = Context::background().with_cancel();
+        let (running, is_running) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let after = ctx.after_func(move || {
+            running.send(()).unwrap();
+            released.recv().unwrap();
+        });
+        thread::scope(|scope| {
+            scope.spawn(|| handle.cancel());
+            is_running.recv().unwrap();
+            assert!(!after.stop());
+            release.send(()).unwrap();
+        });
+    });
+}
+
+#[test]
+fn a1_a_function_may_stop_itself_and_others() {
+    let (ctx, handle) = Context::background().with_cancel();
+    let slot: Arc<Mutex<Vec<ripcord::AfterFunc>>> = Arc::default();
+    let tales: Vec<_> = (0..10).map(|_| Tale::new()).collect();
+    let stopped = Arc::new(AtomicUsize::new(0));
+    for tale in &tales {
+        let (function, all, count) = (tale.function(), slot.clone(), stopped.clone());
+        let after = ctx.after_func(move || {
+            function();
+            let others = std::mem::take(&mut *all.lock().unwrap());
+            count.fetch_add(others.iter().filter(|after| after.stop()).count(), SeqCst);
+        });
+        slot.lock().unwrap().push(after);
+    }
+    handle.cancel();
+    let ran = tales.iter().filter(|tale| tale.has_run()).count();
+    let dropped = tales.iter().filter(|tale| tale.is_dropped_unrun()).count();
+    assert_eq!(ran + dropped, 10, "each run or dropped, never both");
+    assert_eq!(dropped, stopped.load(SeqCst));
+    assert!(ran >= 1);
+}
+
+#[test]
+fn a1_racing_stops_and_cancels_decide_once() {
+    for _ in 0..stress(200) {
+        let (ctx, handle) = Context::background().with_cancel();
+        let tale = Tale::new();
+        let after = ctx.after_func(tale.function());
+        let start = Barrier::new(3);
+        let stops: usize = thread::scope(|scope| {
+            let stoppers: Vec<_> = (0..2)
+                .map(|_| {
+                    scope.spawn(|| {
+                        start.wait();
+                        usize::from(after.stop())
+                    })
+                })
+                .collect();
+            start.wait();
+            handle.cancel();
+            stoppers.into_iter().map(|stopper| stopper.join().unwrap()).sum()
+        });
+        assert_eq!(tale.drops(), 1);
+        assert_eq!(stops + tale.runs(), 1, "prevented or run, and only one of them");
+    }
+}
+
+#[test]
+fn a1_a_function_registered_during_a_cancel_runs_once() {
+    for _ in 0..stress(200) {
+        let (ctx, handle) = Context::background().with_cancel();
+        let tales: Vec<_> = (0..8).map(|_| Tale::new()).collect();
+        let start = Barrier::new(2);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                start.wait();
+                handle.cancel();
+            });
+            start.wait();
+            for tale in &tales {
+                ctx.after_func(tale.function());
+            }
+        });
+        assert!(tales.iter().all(|tale| tale.has_run()), "{tales:?}");
+    }
+}
+
+#[test]
+fn a2_functions_run_on_the_thread_that_cancels() {
+    let (ctx, handle) = Context::background().with_cancel();
+    let (tell, told) = mpsc::channel();
+    for parent in [&ctx, &ctx.with_cancel().0, &ctx.with_value(1u8)] {
+        let tell = tell.clone();
+        parent.after_func(move || tell.send(thread::current().id()).unwrap());
+    }
+    let canceler = thread::spawn(move || {
+        handle.cancel();
+        thread::current().id()
+    })
+    .join()
+    .unwrap();
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), vec![canceler; 3]);
+}
+
+#[test]
+fn a2_every_context_of_the_subtree_is_marked_before_the_first_function_runs() {
+    let (root, handle) = Context::background().with_cancel();
+    let mut random = Random::new(2);
+    let mut all = vec![root.clone()];
+    for _ in 0..300 {
+        let parent = all[random.below(all.len())].clone();
+        all.push(parent.with_cancel().0);
+    }
+    let all = Arc::new(all);
+    let runs = Arc::new(AtomicUsize::new(0));
+    for ctx in all.iter() {
+        let (all, runs) = (all.clone(), runs.clone());
+        ctx.after_func(move || {
+            assert!(all.iter().all(Context::is_done));
+            runs.fetch_add(1, SeqCst);
+        });
+    }
+    handle.cancel();
+    assert_eq!(runs.load(SeqCst), 301);
+}
+
+#[test]
+fn a2_wakers_too_are_woken_after_the_whole_subtree_is_marked() {
+    let (root, handle) = Context::background().with_cancel();
+    let children: Arc<Vec<_>> = Arc::new((0..100).map(|_| root.with_cancel().0).collect());
+    let (tell, told) = mpsc::channel();
+    let mut waiting = Vec::new();
+    for child in children.iter() {
+        let (all, tell) = (children.clone(), tell.clone());
+        let mut done = child.clone().into_done();
+        let waker = waker_fn(move || tell.send(all.iter().all(Context::is_done)).unwrap());
+        assert!(poll_with(&mut done, &waker).is_pending());
+        waiting.push(done);
+    }
+    handle.cancel();
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), vec![true; 100]);
+}
+
+#[test]
+fn a2_a_slow_function_delays_no_marking_and_no_other_tree() {
+    within_a_minute(|| {
+        let (root, handle) = Context::background().with_deadline(far());
+        let (release, released) = mpsc::channel::<()>();
+        let (running, is_running) = mpsc::channel();
+        let children: Vec<_> = (0..50).map(|_| root.with_cancel().0).collect();
+        children[0].after_func(move || {
+            running.send(()).unwrap();
+            released.recv().unwrap();
+        });
+        let canceler = thread::spawn(move || handle.cancel());
+        is_running.recv().unwrap();
+        assert!(children.iter().all(Context::is_done));
+        let (elsewhere, its_handle) = Context::background().with_cancel();
+        its_handle.cancel();
+        assert_canceled(&elsewhere);
+        release.send(()).unwrap();
+        canceler.join().unwrap();
+    });
+}
+
+#[test]
+fn a3_a_registered_function_keeps_its_registration_when_all_handles_are_dropped() {
+    let (root, handle) = Context::background().with_cancel();
+    let tales: Vec<_> = (0..6).map(|_| Tale::new()).collect();
+    let other = Context::background();
+    root.with_cancel().0.after_func(tales[0].function());
+    root.with_deadline(far()).0.after_func(tales[1].function());
+    root.with_value(1u8).with_cancel().0.with_value(2u8).after_func(tales[2].function());
+    root.with_cancel().0.with_cancel().0.with_cancel().0.after_func(tales[3].function());
+    root.with_cancel_from(&other).0.after_func(tales[4].function());
+    other.with_cancel_from(&root).0.after_func(tales[5].function());
+    assert!(tales.iter().all(|tale| tale.is_waiting()), "{tales:?}");
+    drop(root);
+    assert!(tales.iter().all(|tale| tale.is_waiting()), "{tales:?}");
+    handle.cancel();
+    assert!(tales.iter().all(|tale| tale.has_run()), "{tales:?}");
+}
+
+#[test]
+fn a3_an_armed_deadline_of_its_own_or_above_keeps_a_function_too() {
+    let own = Tale::new();
+    let above = Tale::new();
+    Context::background().with_timeout(Duration::from_millis(5)).0.after_func(own.function());
+    Context::background().with_timeout(Duration::from_millis(5)).0.with_cancel().0.after_func(above.function());
+    eventually("both functions", || own.has_run() && above.has_run());
+}
+
+#[test]
+fn a3_a_function_on_a_context_that_can_no_longer_end_is_dropped_unrun() {
+    let tale = Tale::new();
+    let (ctx, handle) = Context::background().with_cancel();
+    let after = ctx.after_func(tale.function());
+    drop(ctx);
+    assert!(tale.is_waiting(), "the handle could still cancel");
+    drop(handle);
+    assert!(tale.is_dropped_unrun());
+    assert!(!after.stop());
+}
+
+#[test]
+fn a3_the_last_ancestor_that_could_end_it_takes_the_function_with_it() {
+    let tale = Tale::new();
+    let (root, handle) = Context::background().with_cancel();
+    let middle = root.with_cancel().0;
+    middle.with_cancel().0.after_func(tale.function());
+    drop(middle);
+    assert!(tale.is_waiting());
+    drop(root);
+    assert!(tale.is_waiting());
+    drop(handle);
+    assert!(tale.is_dropped_unrun());
+}
+
+#[test]
+fn a3_a_disarmed_deadline_no_longer_keeps_a_function() {
+    let tale = Tale::new();
+    let (ctx, handle) = Context::background().with_deadline(far());
+    ctx.after_func(tale.function());
+    assert!(handle.reset_timeout(Duration::MAX));
+    drop((ctx, handle));
+    assert!(tale.is_dropped_unrun());
+}
+
+#[test]
+fn a3_a_function_on_a_context_that_never_ends_never_runs() {
+    for ctx in [Context::background(), Context::todo(), Context::background().with_value(1u8), {
+        Context::background().with_cancel().0.without_cancel()
+    }] {
+        let tale = Tale::new();
+        let after = ctx.after_func(tale.function());
+        after.stop();
+        assert!(tale.is_dropped_unrun());
+        assert!(!after.stop());
+        let tale = Tale::new();
+        drop(ctx.after_func(tale.function()));
+        drop(ctx);
+        assert!(tale.is_dropped_unrun(), "nothing leaks");
+    }
+}
+
+#[test]
+fn a4_a_function_that_takes_the_cancelers_lock_is_freed_by_running_elsewhere() {
+    // The lock is held around cancel(): a function that wants it must go to another thread, as an executor hook does.
+    within_a_minute(|| {
+        let lock = Arc::new(Mutex::new(0));
+        let (ctx, handle) = Context::background().with_cancel();
+        let (inside, (tell, told)) = (lock.clone(), mpsc::channel());
+        ctx.after_func(move || {
+            tell.send(thread::spawn(move || *inside.lock().unwrap() += 1)).unwrap();
+        });
+        let guard = lock.lock().unwrap();
+        handle.cancel();
+        let elsewhere = told.try_recv().expect("run before cancel returned");
+        assert_eq!(*guard, 0);
+        drop(guard);
+        elsewhere.join().unwrap();
+        assert_eq!(*lock.lock().unwrap(), 1);
+    });
+}
+
+#[test]
+fn a4_a_canceler_may_hold_a_lock_that_no_function_takes() {
+    let lock = Mutex::new(());
+    let (ctx, handle) = Context::background().with_cancel();
+    let tale = Tale::new();
+    let inside = ctx.clone();
+    let function = tale.function();
+    ctx.after_func(move || {
+        assert!(inside.with_cancel().0.is_done());
+        function();
+    });
+    let _guard = lock.lock().unwrap();
+    handle.cancel();
+    assert!(tale.has_run());
+}

@@ -1,0 +1,287 @@
+//! The configuration of the process: where functions run, who hears of panics, how deadlines are coalesced.
+//!
+//! A process of its own, and one test at a time: what is installed here is installed for everybody.
+#![cfg(not(feature = "loom"))]
+
+mod common;
+
+use common::*;
+use ripcord::{Config, Context, Error};
+use std::any::Any;
+use std::panic::{catch_unwind, resume_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// One test at a time; the default configuration again at its end.
+struct Alone(#[expect(dead_code)] MutexGuard<'static, ()>);
+
+fn alone() -> Alone {
+    static ONE: Mutex<()> = Mutex::new(());
+    Alone(ONE.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        Config::default().install();
+    }
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// An executor that keeps what it is given until it is asked to work.
+fn collector() -> (Config, mpsc::Receiver<Job>) {
+    let (give, given) = mpsc::channel::<Job>();
+    let give = Mutex::new(give);
+    (Config::default().callbacks(move |job| drop(give.lock().unwrap().send(job))), given)
+}
+
+#[test]
+fn callbacks_run_where_the_executor_takes_them() {
+    let _alone = alone();
+    let (config, jobs) = collector();
+    config.install();
+    let (ctx, handle) = Context::background().with_cancel();
+    let (before, after, at_once, by_deadline) = (Tale::new(), Tale::new(), Tale::new(), Tale::new());
+    ctx.after_func(before.function());
+    ctx.with_cancel().0.after_func(after.function());
+    handle.cancel();
+    assert!(before.is_waiting() && after.is_waiting(), "handed over, not run");
+    ctx.after_func(at_once.function());
+    assert!(at_once.is_waiting(), "a function on an ended context is handed over too");
+    let jobs_so_far: Vec<_> = jobs.try_iter().collect();
+    assert_eq!(jobs_so_far.len(), 3);
+    thread::spawn(move || jobs_so_far.into_iter().for_each(|job| job())).join().unwrap();
+    assert!(before.has_run() && after.has_run() && at_once.has_run());
+
+    let (timed, _timed) = Context::background().with_timeout(Duration::from_millis(2));
+    timed.after_func(by_deadline.function());
+    let job = jobs.recv_timeout(Duration::from_secs(60)).expect("handed over by the driver");
+    assert!(timed.is_done() && by_deadline.is_waiting());
+    job();
+    assert!(by_deadline.has_run());
+}
+
+#[test]
+fn a_function_that_the_executor_drops_never_runs() {
+    let _alone = alone();
+    Config::default().callbacks(drop).install();
+    let (ctx, handle) = Context::background().with_cancel();
+    let tale = Tale::new();
+    let after = ctx.after_func(tale.function());
+    handle.cancel();
+    assert!(tale.is_dropped_unrun());
+    assert!(!after.stop(), "it was the executor that prevented the run");
+}
+
+#[test]
+fn a_stopped_function_is_not_handed_over() {
+    let _alone = alone();
+    let (config, jobs) = collector();
+    config.install();
+    let (ctx, handle) = Context::background().with_cancel();
+    let tale = Tale::new();
+    let stopped = ctx.after_func(tale.function());
+    let kept = ctx.after_func(|| ());
+    assert!(stopped.stop());
+    handle.cancel();
+    assert_eq!(jobs.try_iter().count(), 1);
+    assert!(!kept.stop(), "handed over is too late to stop");
+    assert!(tale.is_dropped_unrun());
+}
+
+#[test]
+fn an_executor_frees_functions_that_want_the_cancelers_lock() {
+    let _alone = alone();
+    Config::default().callbacks(|job| drop(thread::spawn(job))).install();
+    within_a_minute(|| {
+        let lock = Arc::new(Mutex::new(0));
+        let (ctx, handle) = Context::background().with_cancel();
+        let inside = lock.clone();
+        ctx.after_func(move || *inside.lock().unwrap() += 1);
+        let guard = lock.lock().unwrap();
+        handle.cancel();
+        drop(guard);
+        eventually("the function", || *lock.lock().unwrap() == 1);
+    });
+}
+
+#[test]
+fn a_panicking_executor_strands_nobody() {
+    let _alone = alone();
+    Config::default().callbacks(|_| resume_unwind(Box::new("executor"))).install();
+    let (ctx, handle) = Context::background().with_cancel();
+    let (wakes, waker) = Wakes::new();
+    let mut done = ctx.done();
+    assert!(poll_with(&mut done, &waker).is_pending());
+    let children: Vec<_> = (0..5).map(|_| ctx.with_cancel().0).collect();
+    for child in &children {
+        child.after_func(|| ());
+    }
+    assert_eq!(catch_unwind(|| handle.cancel()).unwrap_err().downcast_ref(), Some(&"executor"));
+    assert!(children.iter().all(Context::is_done));
+    assert_eq!(wakes.count(), 1);
+}
+
+fn text_of(payload: &(dyn Any + Send)) -> String {
+    payload.downcast_ref::<&'static str>().map_or_else(String::new, |text| (*text).to_owned())
+}
+
+#[test]
+fn on_panic_hears_of_every_panic_and_nothing_resurfaces() {
+    let _alone = alone();
+    let (tell, told) = mpsc::channel();
+    let tell = Mutex::new(tell);
+    Config::default().on_panic(move |payload| drop(tell.lock().unwrap().send(text_of(&*payload)))).install();
+    let heard = || {
+        let mut heard: Vec<String> = told.try_iter().collect();
+        heard.sort();
+        heard
+    };
+
+    let (ctx, handle) = Context::background().with_cancel();
+    for n in 0..3 {
+        let text = ["callback 0", "callback 1", "callback 2"][n];
+        ctx.after_func(move || resume_unwind(Box::new(text)));
+    }
+    let mut done = ctx.with_cancel().0.into_done();
+    assert!(poll_with(&mut done, &waker_fn(|| resume_unwind(Box::new("waker")))).is_pending());
+    handle.cancel();
+    assert_eq!(heard(), ["callback 0", "callback 1", "callback 2", "waker"]);
+    ctx.after_func(|| resume_unwind(Box::new("at once")));
+    assert_eq!(heard(), ["at once"]);
+
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            resume_unwind(Box::new("value"));
+        }
+    }
+    drop(Context::background().with_value(Bomb).with_cancel());
+    assert_eq!(heard(), ["value"]);
+
+    let (foreign, mut inner) = Foreign::<()>::new();
+    let (_ctx, _handle) = Context::background().with_cancel_on(std::future::poll_fn(move |cx| {
+        if poll_with(&mut inner, cx.waker()).is_ready() {
+            resume_unwind(Box::new("future"));
+        }
+        std::task::Poll::<()>::Pending
+    }));
+    foreign.complete(());
+    assert_eq!(heard(), ["future"]);
+
+    let (timed, _timed) = Context::background().with_timeout(Duration::from_millis(1));
+    timed.after_func(|| resume_unwind(Box::new("driver")));
+    assert_eq!(told.recv_timeout(Duration::from_secs(60)).as_deref(), Ok("driver"));
+}
+
+#[test]
+fn a_hook_that_panics_itself_changes_nothing() {
+    let _alone = alone();
+    Config::default().on_panic(|_| resume_unwind(Box::new("hook"))).install();
+    let (ctx, handle) = Context::background().with_cancel();
+    let tale = Tale::new();
+    let children: Vec<_> = (0..5).map(|_| ctx.with_cancel().0).collect();
+    for child in &children {
+        child.after_func(|| resume_unwind(Box::new("callback")));
+    }
+    ctx.after_func(tale.function());
+    handle.cancel();
+    assert!(tale.has_run() && children.iter().all(Context::is_done));
+}
+
+#[test]
+fn without_a_window_deadlines_are_still_never_early() {
+    let _alone = alone();
+    for window in [Duration::ZERO, Duration::from_micros(50), Duration::from_millis(20), Duration::from_millis(1)] {
+        Config::default().timer_window(window).install();
+        let (tell, told) = mpsc::channel();
+        let mut random = Random::new(7);
+        for _ in 0..stress(200) {
+            let at = Instant::now() + Duration::from_nanos(random.next() % 5_000_000);
+            let (ctx, _handle) = Context::background().with_deadline(at);
+            let tell = tell.clone();
+            ctx.after_func(move || tell.send((at, Instant::now())).unwrap());
+        }
+        drop(tell);
+        let mut fired = 0;
+        for (at, seen) in told {
+            assert!(seen >= at, "{:?} early with a window of {window:?}", at - seen);
+            fired += 1;
+        }
+        assert_eq!(fired, stress(200));
+    }
+}
+
+/// With a long window a deadline is past long before the driver comes: what is made then must not miss it.
+#[test]
+fn d2_of_two_past_deadlines_the_earlier_gives_the_cause_also_before_the_driver_has_come() {
+    let _alone = alone();
+    Config::default().timer_window(Duration::from_millis(150)).install();
+    let nanos = Duration::from_nanos;
+    let first = Instant::now() + Duration::from_millis(5);
+    let (parent, _parent) = Context::background().with_deadline_cause(first, "parent");
+    let (early, early_handle) = parent.with_deadline_cause(far(), "early child");
+    let (late, late_handle) = parent.with_deadline_cause(far(), "late child");
+    while Instant::now() <= first + nanos(10) {
+        thread::yield_now();
+    }
+    let (later, _later) = parent.with_deadline_cause(first + nanos(10), "later");
+    assert_ended(&later, Error::DeadlineExceeded, "parent");
+    let (zero, _zero) = parent.with_value(1u8).with_timeout_cause(Duration::ZERO, "zero");
+    assert_ended(&zero, Error::DeadlineExceeded, "parent");
+    // Unless the driver was there already, a child's own earlier deadline gives its own cause.
+    let live = !parent.is_done();
+    let (sooner, _sooner) = parent.with_deadline_cause(first - nanos(10), "sooner");
+    if live && !parent.is_done() {
+        assert_ended(&sooner, Error::DeadlineExceeded, "sooner");
+    }
+    if late_handle.reset_deadline(first + nanos(10)) {
+        assert_ended(&late, Error::DeadlineExceeded, "parent");
+    }
+    if early_handle.reset_deadline(first - nanos(10)) {
+        assert_ended(&early, Error::DeadlineExceeded, "early child");
+    }
+    parent.wait();
+    assert_ended(&parent, Error::DeadlineExceeded, "parent");
+}
+
+#[test]
+fn a_configuration_may_be_installed_again_and_copied() {
+    let _alone = alone();
+    let (first, first_jobs) = collector();
+    let (second, second_jobs) = collector();
+    for (config, n) in [(first, 1), (second, 2)] {
+        config.install();
+        let (ctx, handle) = Context::background().with_cancel();
+        ctx.after_func(|| ());
+        handle.cancel();
+        assert_eq!((first_jobs.try_iter().count(), second_jobs.try_iter().count()), (usize::from(n == 1), usize::from(n == 2)));
+    }
+    Config::default().install();
+    let (ctx, handle) = Context::background().with_cancel();
+    let tale = Tale::new();
+    ctx.after_func(tale.function());
+    handle.cancel();
+    assert!(tale.has_run(), "the default runs functions on the spot");
+}
+
+#[test]
+fn configurations_are_installed_while_everything_runs() {
+    let _alone = alone();
+    thread::scope(|scope| {
+        let worker = scope.spawn(|| {
+            for _ in 0..stress(400) {
+                let (ctx, handle) = Context::background().with_timeout(Duration::from_secs(60));
+                let tale = Tale::new();
+                ctx.after_func(tale.function());
+                handle.cancel();
+                assert!(tale.has_run());
+            }
+        });
+        while !worker.is_finished() {
+            Config::default().callbacks(|job| job()).timer_window(Duration::ZERO).install();
+            Config::default().install();
+        }
+    });
+}

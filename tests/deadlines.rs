@@ -1,0 +1,411 @@
+//! The rules of deadlines, as far as a caller can see them. The driver's thread is watched in `driver.rs`, what a
+//! deadline costs in `sizes.rs`, what it leaves behind in `leaks.rs`.
+#![cfg(not(feature = "loom"))]
+
+mod common;
+
+use common::*;
+use ripcord::{Context, Error};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+#[test]
+fn d1_a_timeout_is_a_deadline_counted_from_the_creation() {
+    for after in [HOUR, Duration::from_nanos(3_600_000_000_001), Duration::from_secs(86_400 * 365)] {
+        let before = Instant::now();
+        let (ctx, _handle) = Context::background().with_timeout(after);
+        let made = Instant::now();
+        let deadline = ctx.deadline().expect("a deadline");
+        assert!(before + after <= deadline && deadline <= made + after);
+        let remaining = ctx.remaining().expect("time left");
+        assert!(remaining <= after);
+        assert!(remaining >= after.saturating_sub(before.elapsed()));
+        assert_live(&ctx);
+    }
+}
+
+#[test]
+fn d1_a_deadline_is_kept_to_the_nanosecond() {
+    for extra in 0..50 {
+        let at = far() + Duration::from_nanos(extra);
+        let (ctx, handle) = Context::background().with_deadline(at);
+        assert_eq!(ctx.deadline(), Some(at));
+        assert!(handle.reset_deadline(at + Duration::from_nanos(1)));
+        assert_eq!(ctx.deadline(), Some(at + Duration::from_nanos(1)));
+    }
+}
+
+#[test]
+fn d1_an_overflowing_timeout_is_never() {
+    for after in [Duration::MAX, Duration::MAX - ms(1), Duration::from_secs(u64::MAX / 2)] {
+        let (ctx, handle) = Context::background().with_timeout(after);
+        assert_eq!((ctx.deadline(), ctx.remaining()), (None, None));
+        assert_live(&ctx);
+        handle.cancel();
+        assert_canceled(&ctx);
+        let (ctx, _handle) = Context::background().with_timeout_cause(after, "never");
+        assert_eq!(ctx.deadline(), None);
+        assert_live(&ctx);
+    }
+}
+
+#[test]
+fn d1_without_a_deadline_nothing_remains_to_be_told() {
+    let (ctx, _handle) = Context::background().with_cancel();
+    for ctx in [&ctx, &Context::background(), &Context::todo(), &ctx.with_value(1u8), &ctx.without_cancel()] {
+        assert_eq!((ctx.deadline(), ctx.remaining()), (None, None));
+    }
+}
+
+#[test]
+fn d2_a_past_deadline_ends_the_context_before_the_constructor_returns() {
+    let parent = Context::background().with_value(1u8);
+    let contexts = [
+        parent.with_deadline(past()),
+        parent.with_timeout(Duration::ZERO),
+        parent.with_deadline_cause(past(), "late"),
+        parent.with_timeout_cause(Duration::ZERO, "late"),
+    ];
+    for ((ctx, handle), cause) in contexts.iter().zip(["context deadline exceeded", "context deadline exceeded", "late", "late"]) {
+        assert_ended(ctx, Error::DeadlineExceeded, cause);
+        assert_eq!(ctx.remaining(), Some(Duration::ZERO));
+        handle.cancel();
+        assert_ended(ctx, Error::DeadlineExceeded, cause);
+    }
+}
+
+#[test]
+fn d2_a_parent_that_was_canceled_first_wins_over_a_past_deadline() {
+    let (parent, handle) = Context::background().with_cancel();
+    handle.cancel_cause("parent");
+    let (ctx, _handle) = parent.with_deadline_cause(past(), "child");
+    assert_ended(&ctx, Error::Canceled, "parent");
+}
+
+#[test]
+fn d2_of_two_past_deadlines_the_earlier_gives_the_cause() {
+    for _ in 0..stress(20) {
+        let first = Instant::now() + ms(3);
+        let (parent, _parent) = Context::background().with_deadline_cause(first, "parent");
+        // Made while the parent is live, or just too late for that: its own deadline is the later one.
+        while Instant::now() <= first {
+            thread::yield_now();
+        }
+        let (later, _later) = parent.with_deadline_cause(first + Duration::from_nanos(1), "child");
+        assert_ended(&later, Error::DeadlineExceeded, "parent");
+        parent.wait();
+        assert_ended(&parent, Error::DeadlineExceeded, "parent");
+    }
+}
+
+#[test]
+fn d3_an_earlier_deadline_of_the_parent_is_the_childs_too() {
+    let early = far();
+    let (parent, _parent) = Context::background().with_deadline(early);
+    let (child, _child) = parent.with_deadline(early + HOUR);
+    let (sooner, _sooner) = child.with_deadline(early - ms(1));
+    assert_eq!(child.deadline(), Some(early));
+    assert_eq!(child.with_value(1u8).with_cancel().0.deadline(), Some(early));
+    assert_eq!(sooner.deadline(), Some(early - ms(1)));
+    assert_eq!(child.without_cancel().deadline(), None);
+}
+
+#[test]
+fn d3_when_the_parents_deadline_fires_the_child_ends_with_the_parents_cause() {
+    let (parent, _parent) = Context::background().with_timeout_cause(ms(2), "parent");
+    let (child, _child) = parent.with_timeout_cause(HOUR, "child");
+    assert_eq!(child.wait(), Error::DeadlineExceeded);
+    assert_ended(&child, Error::DeadlineExceeded, "parent");
+    assert_ended(&parent, Error::DeadlineExceeded, "parent");
+}
+
+#[test]
+fn d3_a_parent_pushed_back_beyond_the_child_leaves_the_childs_own_deadline() {
+    let start = Instant::now();
+    let (parent, parent_handle) = Context::background().with_deadline_cause(start + HOUR, "parent");
+    let own = start + HOUR * 2;
+    let (child, child_handle) = parent.with_deadline_cause(own, "child");
+    let grandchild = child.with_cancel().0;
+    for (parents, effective) in [(HOUR * 3, own), (HOUR, start + HOUR), (HOUR * 9, own), (HOUR * 2, own)] {
+        assert!(parent_handle.reset_deadline(start + parents));
+        assert_eq!(child.deadline(), Some(effective));
+        assert_eq!(grandchild.deadline(), Some(effective));
+    }
+    assert!(parent_handle.reset_timeout(Duration::MAX));
+    assert_eq!((parent.deadline(), child.deadline()), (None, Some(own)));
+    assert!(child_handle.reset_timeout(ms(1)));
+    grandchild.wait();
+    assert_ended(&grandchild, Error::DeadlineExceeded, "child");
+    assert_live(&parent);
+}
+
+#[test]
+fn d3_a_child_made_below_an_early_parent_fires_by_its_own_deadline_after_the_push() {
+    let (parent, parent_handle) = Context::background().with_timeout_cause(HOUR, "parent");
+    let at = Instant::now() + HOUR + ms(5);
+    let (child, child_handle) = parent.with_deadline_cause(at, "child");
+    assert!(parent_handle.reset_timeout(HOUR * 2));
+    assert_eq!(child.deadline(), Some(at));
+    let soon = Instant::now() + ms(3);
+    assert!(child_handle.reset_deadline(soon));
+    assert_eq!(child.wait(), Error::DeadlineExceeded);
+    assert!(Instant::now() >= soon);
+    assert_ended(&child, Error::DeadlineExceeded, "child");
+}
+
+#[test]
+fn d4_no_deadline_fires_early() {
+    let (tell, told) = mpsc::channel();
+    let rounds = stress(400);
+    thread::scope(|scope| {
+        for seed in 0..3 {
+            let tell = tell.clone();
+            scope.spawn(move || {
+                let mut random = Random::new(seed);
+                for _ in 0..rounds {
+                    let after = Duration::from_nanos(random.next() % 30_000_000);
+                    let at = Instant::now() + after;
+                    let (ctx, _handle) = Context::background().with_deadline(at);
+                    let tell = tell.clone();
+                    ctx.after_func(move || tell.send((at, Instant::now())).unwrap());
+                }
+            });
+        }
+    });
+    drop(tell);
+    // All handles are gone: the registered functions keep their contexts, and their deadlines, alive.
+    let mut fired = 0;
+    for (at, seen) in told {
+        assert!(seen >= at, "{:?} early", at - seen);
+        fired += 1;
+    }
+    assert_eq!(fired, 3 * rounds);
+}
+
+#[test]
+fn d4_every_kind_of_waiter_hears_of_a_deadline_in_time_order() {
+    let start = Instant::now();
+    let (first, _first) = Context::background().with_deadline(start + ms(10));
+    let (second, _second) = Context::background().with_deadline(start + ms(30));
+    assert_eq!(block_on(second.done()), Error::DeadlineExceeded);
+    assert!(start.elapsed() >= ms(30));
+    assert_ended(&first, Error::DeadlineExceeded, "context deadline exceeded");
+    let (third, _third) = Context::background().with_timeout(ms(5));
+    assert_eq!(third.wait_timeout(HOUR), Some(Error::DeadlineExceeded));
+    let (fourth, _fourth) = Context::background().with_timeout(ms(5));
+    assert_eq!(block_on(fourth.run(std::future::pending::<()>())), Err(Error::DeadlineExceeded));
+}
+
+#[test]
+fn d5_a_released_deadline_ends_nobody() {
+    let tale = Tale::new();
+    let at = Instant::now() + ms(5);
+    let (kept, _kept) = Context::background().with_deadline(at);
+    let (ctx, handle) = Context::background().with_deadline_cause(at, "late");
+    ctx.after_func(tale.function());
+    handle.cancel();
+    assert!(tale.has_run());
+    kept.wait();
+    assert_canceled(&ctx);
+
+    let value = Tale::new();
+    drop(Context::background().with_timeout(HOUR).0.with_value(value.probe()));
+    assert_eq!(value.drops(), 1, "an armed deadline keeps nothing alive that nobody holds");
+}
+
+#[test]
+fn d6_a_deadline_moves_either_way_any_number_of_times() {
+    let (ctx, handle) = Context::background().with_deadline(far());
+    let mut random = Random::new(6);
+    for _ in 0..2_000 {
+        let at = Instant::now() + ms(60_000 + random.next() % 1_000_000);
+        assert!(handle.reset_deadline(at));
+        assert_eq!(ctx.deadline(), Some(at));
+    }
+    assert_live(&ctx);
+    let soon = Instant::now() + ms(5);
+    assert!(handle.reset_deadline(soon));
+    assert_eq!(ctx.wait(), Error::DeadlineExceeded);
+    assert!(Instant::now() >= soon);
+    assert!(!handle.reset_deadline(far()));
+    assert!(!handle.reset_timeout(HOUR));
+    assert_ended(&ctx, Error::DeadlineExceeded, "context deadline exceeded");
+}
+
+#[test]
+fn d6_a_deadline_pushed_back_again_and_again_does_not_fire() {
+    let (ctx, handle) = Context::background().with_timeout(HOUR);
+    let until = Instant::now() + ms(60);
+    let mut pushed = 0;
+    loop {
+        let target = Instant::now() + ms(20);
+        if !handle.reset_deadline(target) {
+            // The machine slept past the last target: that is the only way to lose.
+            assert_eq!(ctx.err(), Some(Error::DeadlineExceeded));
+            break;
+        }
+        pushed += 1;
+        if Instant::now() >= until {
+            assert_eq!(ctx.wait(), Error::DeadlineExceeded);
+            assert!(Instant::now() >= target, "fired by a deadline that had been pushed back");
+            break;
+        }
+        thread::sleep(ms(1));
+    }
+    assert!(pushed > 0);
+}
+
+#[test]
+fn d6_a_context_made_without_a_deadline_may_be_given_one() {
+    let (root, _root) = Context::background().with_cancel();
+    let (other, _other) = Context::background().with_cancel();
+    let made = [root.with_cancel(), root.with_cancel_from(&other), root.with_cancel_on(std::future::pending::<()>())];
+    for (ctx, handle) in made {
+        let at = far();
+        assert!(handle.reset_deadline(at));
+        assert_eq!(ctx.deadline(), Some(at));
+        assert_eq!(ctx.with_cancel().0.deadline(), Some(at));
+        let child = ctx.with_cancel().0;
+        let soon = Instant::now() + ms(2);
+        assert!(handle.reset_deadline(soon));
+        child.wait();
+        assert!(Instant::now() >= soon);
+        assert_ended(&child, Error::DeadlineExceeded, "context deadline exceeded");
+    }
+    assert_live(&root);
+    assert_live(&other);
+}
+
+#[test]
+fn d6_a_reset_to_a_past_instant_ends_the_context_and_returns_true() {
+    for by_timeout in [false, true] {
+        let (ctx, handle) = Context::background().with_deadline_cause(far(), "late");
+        let child = ctx.with_cancel().0;
+        let tale = Tale::new();
+        child.after_func(tale.function());
+        let moved = if by_timeout { handle.reset_timeout(Duration::ZERO) } else { handle.reset_deadline(past()) };
+        assert!(moved);
+        assert_ended(&ctx, Error::DeadlineExceeded, "late");
+        assert_ended(&child, Error::DeadlineExceeded, "late");
+        assert!(tale.has_run());
+        assert!(!handle.reset_deadline(past()), "the second time it has ended already");
+    }
+}
+
+#[test]
+fn d6_a_reset_beyond_the_parents_deadline_is_remembered() {
+    let at = far();
+    let (_parent, parent_handle) = Context::background().with_deadline(at);
+    let (child, child_handle) = parent_handle.context().with_cancel();
+    assert_eq!(child.deadline(), Some(at));
+    assert!(child_handle.reset_deadline(at + HOUR));
+    assert_eq!(child.deadline(), Some(at), "never past the parent's");
+    assert!(parent_handle.reset_deadline(at + HOUR * 5));
+    assert_eq!(child.deadline(), Some(at + HOUR));
+}
+
+#[test]
+fn d6_the_longest_duration_and_the_latest_instant_disarm() {
+    let (ctx, handle) = Context::background().with_timeout(HOUR);
+    assert!(handle.reset_timeout(Duration::MAX));
+    assert_eq!(ctx.deadline(), None);
+    let mut latest = Instant::now();
+    for step in (0..64).rev().map(|bit| Duration::from_secs(1 << bit)) {
+        latest = latest.checked_add(step).unwrap_or(latest);
+    }
+    assert!(handle.reset_deadline(far()));
+    assert!(handle.reset_deadline(latest));
+    assert_eq!(ctx.deadline(), None);
+    assert_live(&ctx);
+    assert!(handle.reset_timeout(ms(1)));
+    assert_eq!(ctx.wait(), Error::DeadlineExceeded);
+}
+
+#[test]
+fn d6_a_reset_of_an_ended_context_changes_nothing() {
+    let at = far();
+    let (ctx, handle) = Context::background().with_deadline_cause(at, "late");
+    handle.cancel_cause("first");
+    assert!(!handle.reset_deadline(past()));
+    assert!(!handle.reset_deadline(at + HOUR));
+    assert!(!handle.reset_timeout(Duration::ZERO));
+    assert!(!handle.reset_timeout(Duration::MAX));
+    assert_ended(&ctx, Error::Canceled, "first");
+}
+
+#[test]
+fn d6_a_reset_loses_cleanly_against_a_deadline_that_fires() {
+    let (mut moved, mut lost) = (0, 0);
+    for round in 0..stress(12) {
+        let at = Instant::now() + ms(4);
+        let contexts: Vec<_> = (0..24).map(|_| Context::background().with_deadline(at)).collect();
+        let later = at + ms(8);
+        while Instant::now() < at + Duration::from_micros(100 * (round as u64 % 12)) {
+            std::hint::spin_loop();
+        }
+        let results: Vec<_> = contexts.iter().map(|(_, handle)| handle.reset_deadline(later)).collect();
+        for ((ctx, _), won) in contexts.iter().zip(results) {
+            if won {
+                moved += 1;
+                assert_eq!(ctx.wait(), Error::DeadlineExceeded);
+                assert!(Instant::now() >= later, "fired by the deadline it had been moved from");
+            } else {
+                lost += 1;
+                assert_eq!(ctx.err(), Some(Error::DeadlineExceeded));
+            }
+        }
+    }
+    assert_eq!(moved + lost, stress(12) * 24);
+}
+
+#[test]
+fn d6_a_reset_against_a_cancel_has_one_winner() {
+    for _ in 0..stress(200) {
+        let (ctx, handle) = Context::background().with_deadline_cause(far(), "late");
+        let (moved, again) = thread::scope(|scope| {
+            let canceler = scope.spawn(|| handle.cancel_cause("canceled"));
+            let moved = handle.reset_deadline(past());
+            canceler.join().unwrap();
+            (moved, handle.reset_deadline(past()))
+        });
+        if moved {
+            assert_ended(&ctx, Error::DeadlineExceeded, "late");
+        } else {
+            assert_ended(&ctx, Error::Canceled, "canceled");
+        }
+        assert!(!again);
+    }
+}
+
+#[test]
+fn d4_d5_timers_come_and_go_from_every_thread() {
+    thread::scope(|scope| {
+        for seed in 0..4 {
+            scope.spawn(move || {
+                let mut random = Random::new(seed);
+                let mut held = Vec::new();
+                for _ in 0..stress(3_000) {
+                    let at = Instant::now() + Duration::from_micros(random.next() % 40_000);
+                    let (ctx, handle) = Context::background().with_deadline(at);
+                    match random.below(4) {
+                        0 => handle.cancel(),
+                        1 => drop(ctx),
+                        2 => drop(handle.reset_timeout(Duration::from_micros(random.next() % 60_000))),
+                        _ => held.push((ctx, at)),
+                    }
+                }
+                for (ctx, at) in held {
+                    assert_eq!(ctx.wait(), Error::DeadlineExceeded);
+                    assert!(Instant::now() >= at);
+                }
+            });
+        }
+    });
+}

@@ -1,0 +1,204 @@
+//! What things weigh: words per handle, allocations per operation.
+//!
+//! Allocations are counted per thread, so tests running beside each other do not disturb the count.
+#![cfg(not(feature = "loom"))]
+
+mod common;
+
+use common::*;
+use ripcord::{AfterFunc, CancelGuard, CancelHandle, Cause, Context, Done, DoneOwned, Error};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+    static BYTES: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: every request goes to the system allocator unchanged; counting touches two cells without a destructor.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        BYTES.set(BYTES.get() + layout.size());
+        // SAFETY: the caller's promises are passed on.
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// Allocations and bytes that `f` asks for on this thread; what it gives back is dropped after the count.
+fn allocations<R>(f: impl FnOnce() -> R) -> (usize, usize) {
+    let before = (ALLOCATIONS.get(), BYTES.get());
+    let kept = f();
+    let after = (ALLOCATIONS.get(), BYTES.get());
+    drop(black_box(kept));
+    (after.0 - before.0, after.1 - before.1)
+}
+
+fn count<R>(f: impl FnOnce() -> R) -> usize {
+    allocations(f).0
+}
+
+/// The least of several counts: pools and thread-locals fill up in the first rounds.
+fn steady<R>(mut f: impl FnMut() -> R) -> usize {
+    (0..200).map(|_| count(&mut f)).min().unwrap()
+}
+
+const WORD: usize = size_of::<usize>();
+
+#[test]
+fn handles_are_one_word_and_futures_a_few() {
+    assert_eq!(size_of::<Context>(), WORD);
+    assert_eq!(size_of::<Option<Context>>(), WORD);
+    assert_eq!(size_of::<CancelHandle>(), WORD);
+    assert_eq!(size_of::<Option<CancelHandle>>(), WORD);
+    assert_eq!(size_of::<Cause>(), WORD);
+    assert_eq!(size_of::<Error>(), 1);
+    assert_eq!(size_of::<Option<Error>>(), 1);
+    assert!(size_of::<CancelGuard>() <= 2 * WORD, "{}", size_of::<CancelGuard>());
+    assert!(size_of::<AfterFunc>() <= 2 * WORD, "{}", size_of::<AfterFunc>());
+    assert!(size_of::<Done<'_>>() <= 4 * WORD, "{}", size_of::<Done<'_>>());
+    assert!(size_of::<DoneOwned>() <= 4 * WORD, "{}", size_of::<DoneOwned>());
+}
+
+#[test]
+fn roots_and_clones_allocate_nothing() {
+    assert_eq!(count(Context::background), 0);
+    assert_eq!(count(Context::todo), 0);
+    assert_eq!(count(Context::default), 0);
+    let (ctx, handle) = Context::background().with_cancel();
+    assert_eq!(count(|| ctx.clone()), 0);
+    assert_eq!(count(|| handle.clone()), 0);
+    assert_eq!(count(|| handle.context().clone().into_done()), 0);
+    assert_eq!(count(|| ctx.done()), 0);
+}
+
+#[test]
+fn a_child_is_one_allocation() {
+    let (parent, _parent) = Context::background().with_cancel();
+    assert_eq!(steady(|| parent.with_cancel()), 1);
+    assert_eq!(steady(|| Context::background().with_cancel()), 1);
+    let (ended, handle) = Context::background().with_cancel();
+    handle.cancel();
+    assert!(steady(|| ended.with_cancel()) <= 1);
+}
+
+#[test]
+fn a_child_among_many_is_one_allocation_but_for_the_blocks_they_share() {
+    let (parent, _parent) = Context::background().with_cancel();
+    let mut children = Vec::with_capacity(1_000);
+    let total = count(|| children.extend((0..1_000).map(|_| parent.with_cancel())));
+    assert!(total <= 1_200, "{total} allocations for 1000 children");
+    // Their places are there now: refilling them costs the children only.
+    children.truncate(500);
+    let total = count(|| children.extend((0..500).map(|_| parent.with_cancel())));
+    assert!(total <= 550, "{total} allocations for 500 children in places that are there");
+}
+
+#[test]
+fn a_child_with_a_timeout_is_one_allocation_once_the_pool_is_filled() {
+    let (parent, _parent) = Context::background().with_cancel();
+    let hour = Duration::from_secs(3600);
+    // Entries come back through the pool with a delay, so the mean counts, not one lucky round.
+    for _ in 0..5_000 {
+        drop(parent.with_timeout(hour));
+    }
+    let rounds = 2_000;
+    let total: usize = (0..rounds).map(|_| count(|| parent.with_timeout(hour))).sum();
+    assert!(total <= rounds + rounds / 10, "{total} allocations for {rounds} children with a timeout");
+    assert_eq!(steady(|| parent.with_timeout(hour)), 1);
+}
+
+#[test]
+fn a_value_is_one_allocation() {
+    let (parent, _parent) = Context::background().with_cancel();
+    assert_eq!(steady(|| parent.with_value([1u64; 4])), 1);
+    assert_eq!(steady(|| Context::background().with_value(1u8)), 1);
+    let over = parent.with_value(1u8);
+    assert_eq!(steady(|| over.with_value(2u8)), 1);
+    assert!(steady(|| over.without_cancel()) <= 1);
+}
+
+#[test]
+fn looking_allocates_nothing() {
+    let (parent, handle) = Context::background().with_value(7u32).with_deadline(far());
+    let ctx = parent.with_value("text").with_cancel().0;
+    let look = || {
+        black_box((ctx.is_done(), ctx.err(), ctx.deadline(), ctx.remaining(), ctx.wait_timeout(Duration::ZERO)));
+        black_box((ctx.value::<u32>(), ctx.value::<&str>(), ctx.value::<u64>(), ctx.value::<[u8; 3]>()));
+        black_box((ctx.cause(), ctx == parent));
+    };
+    assert_eq!(count(look), 0, "while live");
+    handle.cancel_cause("text");
+    assert_eq!(count(look), 0, "ended with a cause");
+}
+
+#[test]
+fn ending_a_thousand_children_allocates_nothing() {
+    let warm_up = Context::background().with_cancel();
+    let _child = warm_up.0.with_cancel();
+    warm_up.1.cancel();
+    for cause in [false, true] {
+        let (parent, handle) = Context::background().with_cancel();
+        let children: Vec<_> = (0..1_000).map(|_| parent.with_cancel()).collect();
+        let below: Vec<_> = children.iter().take(300).map(|(child, _)| child.with_cancel()).collect();
+        let why = Cause::from("why");
+        let total = count(|| if cause { handle.cancel_cause(why) } else { handle.cancel() });
+        assert_eq!(total, 0, "with a cause: {cause}");
+        assert!(children.iter().chain(&below).all(|(child, _)| child.is_done()));
+    }
+}
+
+#[test]
+fn ending_a_deep_chain_allocates_nothing() {
+    let (parent, handle) = Context::background().with_cancel();
+    let mut leaf = parent.clone();
+    for _ in 0..10_000 {
+        leaf = leaf.with_cancel().0;
+    }
+    assert_eq!(count(|| handle.cancel()), 0);
+    assert!(leaf.is_done());
+}
+
+#[test]
+fn waking_waiters_allocates_nothing() {
+    let (parent, handle) = Context::background().with_cancel();
+    let (wakes, waker) = Wakes::new();
+    let mut waiting: Vec<_> = (0..500).map(|_| parent.with_cancel().0.into_done()).collect();
+    for done in &mut waiting {
+        assert!(poll_with(done, &waker).is_pending());
+        assert_eq!(count(|| poll_with(done, &waker).is_pending()), 0, "a second poll");
+    }
+    assert_eq!(count(|| handle.cancel()), 0);
+    assert_eq!(wakes.count(), 500);
+}
+
+#[test]
+fn moving_a_deadline_back_allocates_nothing() {
+    let (_ctx, handle) = Context::background().with_timeout(Duration::from_secs(3600));
+    let at = Instant::now() + Duration::from_secs(7200);
+    for n in 0..1_000 {
+        assert_eq!(count(|| assert!(handle.reset_deadline(at + Duration::from_secs(n)))), 0);
+    }
+    assert_eq!(count(|| assert!(handle.reset_timeout(Duration::MAX))), 0);
+}
+
+#[test]
+fn a_live_child_weighs_at_most_128_bytes_and_a_value_little_more_than_itself() {
+    let (parent, _parent) = Context::background().with_cancel();
+    let (_, child) = allocations(|| parent.with_cancel());
+    assert!(child <= 128, "{child} bytes");
+    let (_, value) = allocations(|| parent.with_value([0u64; 8]));
+    assert!(value <= 64 + 96, "{value} bytes for a value of 64");
+    assert_eq!(allocations(|| parent.with_cancel().1.drop_guard()).0, 1);
+}
