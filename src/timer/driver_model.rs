@@ -33,8 +33,9 @@ impl Driver {
 impl<T: Target> Timers<T> {
     /// As `unpark`: the next park returns at once.
     pub(super) fn wake(&self) {
-        // ORDERING: timer-token (writer): what was armed before is seen by the driver that takes the token.
-        self.driver.token.store(true, Ordering::Release);
+        // ORDERING: timer-token (writer): what was armed before is seen by the driver that takes the token. A swap as in
+        // `unpark`: loom does not put a mere store behind a swap that did not see it.
+        self.driver.token.swap(true, Ordering::Release);
     }
 
     /// Whether a park would return at once; takes the token.

@@ -94,6 +94,8 @@ struct Queue {
     inflow_low: Tick,
     young_low: Tick,
     exam_low: Tick,
+    /// Registrants have groomed this shard since the driver last asked.
+    groomed: bool,
 }
 
 // SAFETY: the chains and the heap own the places of their cells, and cells may be handed from thread to thread.
@@ -109,6 +111,7 @@ impl Default for Queue {
             inflow_low: NEVER,
             young_low: NEVER,
             exam_low: NEVER,
+            groomed: false,
         }
     }
 }
@@ -141,7 +144,7 @@ impl Queue {
         self.heap.sweep(budget, |entry| unsafe { live(entry, dead) }.is_none());
     }
 
-    fn to_young(&mut self, entry: NonNull<Entry>, key: Tick) {
+    fn keep_young(&mut self, entry: NonNull<Entry>, key: Tick) {
         // SAFETY: the caller took it out of its former place.
         unsafe { self.young.push(entry) };
         self.young_low = self.young_low.min(key);
@@ -149,6 +152,7 @@ impl Queue {
 
     /// Looks at up to `budget` cells of the current generation; if there are none, begins the next one.
     fn examine(&mut self, shard: &Shard, budget: usize, dead: &mut Chain) {
+        self.groomed = true;
         if self.exam.is_empty() && self.inflow.is_empty() {
             self.begin_generation(shard);
         }
@@ -161,7 +165,7 @@ impl Queue {
             } else if let Some(entry) = self.inflow.pop() {
                 // SAFETY: out of `inflow`, in our hands.
                 if let Some(key) = unsafe { live(entry, dead) } {
-                    self.to_young(entry, key);
+                    self.keep_young(entry, key);
                 }
             } else {
                 break;
@@ -241,7 +245,7 @@ impl Queue {
             // SAFETY: out of `inflow`, in our hands.
             match unsafe { live(entry, dead) } {
                 Some(key) if key <= now => take((key, entry)),
-                Some(key) => self.to_young(entry, key),
+                Some(key) => self.keep_young(entry, key),
                 None => {}
             }
         }
@@ -336,13 +340,14 @@ impl Shard {
     }
 
     /// One look of a pass: what is due goes into `due`; returns the earliest key of the rest, or something earlier.
-    /// `tidy`: looks the nursery over even if nothing in it can be due.
+    /// `tidy`: looks the nursery over even if nothing in it can be due, unless registrants do.
     pub(super) fn collect(&self, index: usize, now: Tick, tidy: bool, due: &mut Vec<Due>) -> Tick {
         let mut dead = Chain::new();
         let mut take = |(key, entry)| due.push(Due { key, entry, shard: index });
         let mut queue = self.queue.lock();
+        let neglected = tidy && !std::mem::replace(&mut queue.groomed, false);
         // ORDERING: timer-arm. Not the deciding look: a bound lowered after it is for the second look, or for who lowers.
-        if tidy || queue.nursery_low().min(self.front.low.load(Ordering::SeqCst)) <= now {
+        if neglected || queue.nursery_low().min(self.front.low.load(Ordering::SeqCst)) <= now {
             queue.walk(self, now, &mut dead, &mut take);
         }
         queue.surface(now, &mut dead, &mut take);
