@@ -11,7 +11,7 @@
 //!
 //! # Invariants
 //!
-//! 1. A word that is not 0 changes only by gaining PROPAGATED.
+//! 1. A word that is not 0 changes only by gaining PROPAGATED, and by losing its cause when its node is taken apart.
 //! 2. The pointer of an INHERITED word stays valid while its context lives: every context between it and the origin
 //!    keeps its parent alive by the slot it sits in, or by a counted reference.
 //! 3. Kind and cause are one word, so no observer sees one without the other, and racing cancels need no second step.
@@ -125,14 +125,22 @@ impl State {
         }
     }
 
-    /// Everything below has ended too. Whoever says so after the end says the same word: a store is enough.
+    /// Everything below has ended too.
     #[inline]
     pub(crate) fn set_propagated(&self) {
-        // ORDERING: Relaxed: the word is fixed but for this bit.
+        // ORDERING: Relaxed: a word that is not 0 gains this bit, or loses its cause to `take_cause`.
         let word = self.0.load(Ordering::Relaxed);
         debug_assert!(!word.is_null(), "propagated before it ended");
-        // ORDERING: propagated (writer). Release: a later canceler that returns early saw every mark below.
-        self.0.store(word.map_addr(|a| a | PROPAGATED), Ordering::Release);
+        let propagated = word.map_addr(|a| a | PROPAGATED);
+        if word.addr() & INHERITED != 0 {
+            // Nobody writes anything else over an inherited word: a store is enough.
+            // ORDERING: propagated (writer). Release: a later canceler that returns early saw every mark below.
+            self.0.store(propagated, Ordering::Release);
+        } else {
+            // Never over a word whose cause was taken meanwhile: that one says PROPAGATED already.
+            // ORDERING: propagated (writer).
+            let _ = self.0.compare_exchange(word, propagated, Ordering::Release, Ordering::Relaxed);
+        }
     }
 
     /// What a context right below this one inherits; `None` while this one is live.

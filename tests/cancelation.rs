@@ -107,7 +107,8 @@ fn g2_the_first_cancel_wins_whoever_comes_later() {
                 let below = ctx.with_cancel().0;
                 (parties[first].1)();
                 let winner = parties[first].0;
-                let error = if winner == "context deadline exceeded" { Error::DeadlineExceeded } else { Error::Canceled };
+                let error =
+                    if winner == "context deadline exceeded" { Error::DeadlineExceeded } else { Error::Canceled };
                 assert_ended(&ctx, error, winner);
                 (parties[second].1)();
                 assert_ended(&ctx, error, winner);

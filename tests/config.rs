@@ -256,7 +256,10 @@ fn a_configuration_may_be_installed_again_and_copied() {
         let (ctx, handle) = Context::background().with_cancel();
         ctx.after_func(|| ());
         handle.cancel();
-        assert_eq!((first_jobs.try_iter().count(), second_jobs.try_iter().count()), (usize::from(n == 1), usize::from(n == 2)));
+        assert_eq!(
+            (first_jobs.try_iter().count(), second_jobs.try_iter().count()),
+            (usize::from(n == 1), usize::from(n == 2))
+        );
     }
     Config::default().install();
     let (ctx, handle) = Context::background().with_cancel();

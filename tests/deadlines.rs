@@ -73,7 +73,9 @@ fn d2_a_past_deadline_ends_the_context_before_the_constructor_returns() {
         parent.with_deadline_cause(past(), "late"),
         parent.with_timeout_cause(Duration::ZERO, "late"),
     ];
-    for ((ctx, handle), cause) in contexts.iter().zip(["context deadline exceeded", "context deadline exceeded", "late", "late"]) {
+    for ((ctx, handle), cause) in
+        contexts.iter().zip(["context deadline exceeded", "context deadline exceeded", "late", "late"])
+    {
         assert_ended(ctx, Error::DeadlineExceeded, cause);
         assert_eq!(ctx.remaining(), Some(Duration::ZERO));
         handle.cancel();

@@ -218,7 +218,8 @@ fn g9_a_hundred_thousand_children_of_one_parent_leave_in_any_order() {
     on_a_small_stack(|| {
         let (root, handle) = Context::background().with_cancel();
         let mut random = Random::new(6);
-        let mut all: Vec<_> = (0..WIDE).map(|n| if n % 10 == 0 { root.with_deadline(far()) } else { root.with_cancel() }).collect();
+        let mut all: Vec<_> =
+            (0..WIDE).map(|n| if n % 10 == 0 { root.with_deadline(far()) } else { root.with_cancel() }).collect();
         random.shuffle(&mut all);
         all.truncate(WIDE / 2);
         all.extend((0..WIDE / 2).map(|_| root.with_cancel()));

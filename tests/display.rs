@@ -46,7 +46,10 @@ fn values_name_their_type() {
     let named = ctx.with_value(RequestId).to_string();
     let inside = named.strip_prefix("context.Background.WithValue(u32).WithValue(").expect(&named);
     assert!(inside.ends_with("RequestId)"), "{named}");
-    assert!(!Context::background().with_value("secret").to_string().contains("secret"), "the value itself is not shown");
+    assert!(
+        !Context::background().with_value("secret").to_string().contains("secret"),
+        "the value itself is not shown"
+    );
 }
 
 #[test]
@@ -54,7 +57,10 @@ fn merges_foreign_parents_and_detached_contexts_are_named() {
     let (root, _root) = Context::background().with_cancel();
     let (other, _other) = Context::todo().with_cancel();
     assert_eq!(root.with_cancel_from(&other).0.to_string(), "context.Background.WithCancel.WithCancelFrom");
-    assert_eq!(other.with_cancel_on(std::future::pending::<()>()).0.to_string(), "context.TODO.WithCancel.WithCancelOn");
+    assert_eq!(
+        other.with_cancel_on(std::future::pending::<()>()).0.to_string(),
+        "context.TODO.WithCancel.WithCancelOn"
+    );
     let detached = root.with_value(1u8).without_cancel();
     assert_eq!(detached.to_string(), "context.Background.WithCancel.WithValue(u8).WithoutCancel");
     assert_eq!(

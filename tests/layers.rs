@@ -107,7 +107,13 @@ fn tokens(code: &str) -> Vec<(String, usize)> {
         let mut rest = text.trim_start();
         while let Some(first) = rest.chars().next() {
             let word = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
-            let len = if word > 0 { word } else if rest.starts_with("::") { 2 } else { first.len_utf8() };
+            let len = if word > 0 {
+                word
+            } else if rest.starts_with("::") {
+                2
+            } else {
+                first.len_utf8()
+            };
             out.push((rest[..len].to_owned(), line + 1));
             rest = rest[len..].trim_start();
         }
@@ -172,10 +178,12 @@ fn named_in(file: &str, source: &str) -> Vec<Named> {
                         }
                         true
                     }
-                    child => children.contains(child) && {
-                        base.push(child.to_owned());
-                        true
-                    },
+                    child => {
+                        children.contains(child) && {
+                            base.push(child.to_owned());
+                            true
+                        }
+                    }
                 };
                 if known && !module.iter().any(|word| word == "tests") {
                     tree(&tokens, &mut next, base, signpost, &mut out);

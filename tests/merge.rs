@@ -99,8 +99,12 @@ fn values_come_from_self_only() {
 fn relatives_may_be_merged() {
     let (root, handle) = Context::background().with_cancel();
     let (child, child_handle) = root.with_cancel();
-    let merges =
-        [root.with_cancel_from(&root), root.with_cancel_from(&child), child.with_cancel_from(&root), child.with_cancel_from(&child)];
+    let merges = [
+        root.with_cancel_from(&root),
+        root.with_cancel_from(&child),
+        child.with_cancel_from(&root),
+        child.with_cancel_from(&child),
+    ];
     child_handle.cancel_cause("child");
     assert_live(&merges[0].0);
     for (merged, _) in &merges[1..] {
@@ -181,8 +185,9 @@ fn many_merges_hang_on_one_pair() {
     let (one, one_handle) = Context::background().with_cancel();
     let (other, _other) = Context::background().with_cancel();
     let mut random = Random::new(5);
-    let mut merges: Vec<_> =
-        (0..2_000).map(|n| if n % 2 == 0 { one.with_cancel_from(&other).0 } else { other.with_cancel_from(&one).0 }).collect();
+    let mut merges: Vec<_> = (0..2_000)
+        .map(|n| if n % 2 == 0 { one.with_cancel_from(&other).0 } else { other.with_cancel_from(&one).0 })
+        .collect();
     random.shuffle(&mut merges);
     merges.truncate(1_000);
     assert!(merges.iter().all(|merged| !merged.is_done()));

@@ -235,7 +235,8 @@ fn o4_contexts_and_handles_are_equal_by_identity() {
     assert_eq!(a_handle, a_handle.clone());
     assert_ne!(a_handle, b_handle);
     assert_eq!(a_handle.context(), &a);
-    let contexts: HashSet<Context> = [a.clone(), a.clone(), b.clone(), a_handle.context().clone()].into_iter().collect();
+    let contexts: HashSet<Context> =
+        [a.clone(), a.clone(), b.clone(), a_handle.context().clone()].into_iter().collect();
     assert_eq!(contexts.len(), 2);
     assert!(contexts.contains(&a) && contexts.contains(&b));
     let handles: HashSet<CancelHandle> = [a_handle.clone(), a_handle, b_handle].into_iter().collect();

@@ -12,6 +12,9 @@ use std::time::{Duration, SystemTime};
 /// Names of ancestors that a detached context keeps; what lies further up is left out.
 const KEPT: usize = 32;
 
+/// Bytes of the name of what a detached context was detached from.
+const LONG: usize = 1024;
+
 /// One derivation.
 enum Part<'a> {
     Node(&'a Node),
@@ -88,7 +91,9 @@ fn write_parts(f: &mut impl Write, parts: &[Part<'_>], times: bool) -> fmt::Resu
 /// The name under which a context without its tree goes.
 pub(super) fn detached_name(ctx: &Context) -> String {
     let (parts, top) = parts(ctx, KEPT);
-    let mut name = top.unwrap_or("context..").to_owned();
+    // A name that has grown long by detaching again and again begins anew.
+    let top = top.filter(|top| top.len() <= LONG).unwrap_or("context..");
+    let mut name = top.to_owned();
     write_parts(&mut name, &parts, false).expect("a string takes everything");
     name.push_str(".WithoutCancel");
     name

@@ -91,15 +91,12 @@ impl Context {
             // Where the timer's thread could not be started, whoever waits does its work.
             let next = clock::instant_of(node::timers().help(clock::now()));
             let until = limit.into_iter().chain(next).min();
-            if done.as_mut().poll(&mut cx).is_ready() {
-                continue;
+            if limit.is_some_and(|limit| limit <= Instant::now()) {
+                return self.err();
             }
             match until {
                 None => thread::park(),
                 Some(until) => park_until(until),
-            }
-            if limit.is_some_and(|limit| limit <= Instant::now()) {
-                return self.err();
             }
         }
     }

@@ -150,6 +150,7 @@ impl Node {
         }
         let now = now();
         if to <= now {
+            self.expire_earlier(to, now);
             self.expire_now(now);
         } else {
             self.arm(to);
@@ -173,6 +174,20 @@ impl Node {
             }
         }
         self.end_late();
+    }
+
+    /// Of two past deadlines the earlier gives the cause: fires the earliest of this node and its ancestors that has passed
+    /// before `at`, if the driver has not come to it yet.
+    pub(super) fn expire_earlier(&self, at: Tick, now: Tick) {
+        let mut first: Option<&Node> = None;
+        self.each_upwards(|node| {
+            if node.own_deadline() < first.map_or(at, Node::own_deadline) {
+                first = Some(node);
+            }
+        });
+        if let Some(late) = first {
+            late.expire_now(now);
+        }
     }
 
     fn end_late(&self) {

@@ -219,16 +219,22 @@ impl Node {
         self.deadline.load(Ordering::Relaxed) & !EXPIRED
     }
 
-    /// The earliest deadline of the chain. A loop over the ancestors; where merged paths meet again, one of them goes on.
+    /// The earliest deadline of the chain.
     pub(crate) fn deadline(&self) -> Tick {
         let mut earliest = NEVER;
+        self.each_upwards(|node| earliest = earliest.min(node.own_deadline()));
+        earliest
+    }
+
+    /// Visits this node and its ancestors, in a loop; where merged paths meet again, one of them goes on.
+    fn each_upwards<'a>(&'a self, mut visit: impl FnMut(&'a Node)) {
         let mut merged = HashSet::new();
         let mut more = Vec::new();
         let mut at = Some(NonNull::from(self));
         while let Some(node) = at {
             // SAFETY: what is above a node lives as long as the node.
-            let node = unsafe { node.as_ref() };
-            earliest = earliest.min(node.own_deadline());
+            let node = unsafe { &*node.as_ptr().cast_const() };
+            visit(node);
             let other = node.extra().and_then(Extra::other);
             let seen_before = other.is_some() && !merged.insert(NonNull::from(node));
             if !seen_before {
@@ -236,7 +242,6 @@ impl Node {
             }
             at = if seen_before { None } else { node.parent.node() }.or_else(|| more.pop());
         }
-        earliest
     }
 }
 

@@ -205,17 +205,8 @@ unsafe fn born_ended(origin: Origin, mut plan: Plan, other: Option<NonNull<Node>
 ///
 /// As for `spawn`.
 unsafe fn born_late(origin: Origin, mut plan: Plan) -> NonNull<Node> {
-    let mut first: Option<&Node> = None;
-    let mut at = origin.node();
-    while let Some(node) = at {
-        if node.own_deadline() < first.map_or(plan.deadline, Node::own_deadline) {
-            first = Some(node);
-        }
-        // SAFETY: what is above a node lives as long as the node.
-        at = node.parent.node().map(|node| unsafe { &*node.as_ptr().cast_const() });
-    }
-    if let Some(late) = first {
-        late.expire_now(clock::now());
+    if let Some(above) = origin.node() {
+        above.expire_earlier(plan.deadline, clock::now());
     }
     if let Some(ended) = origin.node().and_then(|above| above.state.bequest()) {
         // SAFETY: forwarded.

@@ -251,11 +251,17 @@ impl<T: Target> Timers<T> {
                 self.after_fork_child();
                 self.turn(now)
             }
+            None if self.is_idle() => NEVER,
             None => {
                 self.start();
                 self.turn(now)
             }
         }
+    }
+
+    /// Whether nothing is queued.
+    fn is_idle(&self) -> bool {
+        self.shards.iter().all(|shard| shard.look() == (NEVER, true))
     }
 
     /// To be called in the child of a `fork` that goes on without `exec`: it has no driver, and locks that other
@@ -275,7 +281,7 @@ impl<T: Target> Timers<T> {
             driver
                 .report("ripcord: deadlines that another thread was handling at the fork are lost in the child".into());
         }
-        if self.shards.iter().any(|shard| shard.look() != (NEVER, true)) {
+        if !self.is_idle() {
             self.start();
         }
     }
