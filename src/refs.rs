@@ -48,8 +48,10 @@ impl RefCount {
         self.0.load(ordering)
     }
 
-    /// After the last release: a mark in place of the count. Nobody counts any more.
-    pub(crate) fn mark(&self, mark: usize, ordering: Ordering) {
-        self.0.store(mark, ordering);
+    /// After the last release: a mark in place of the count. True for the one who made it.
+    #[must_use]
+    pub(crate) fn mark(&self, mark: usize) -> bool {
+        // ORDERING: hope (writer).
+        self.0.swap(mark, Ordering::AcqRel) != mark
     }
 }

@@ -78,7 +78,7 @@ impl CancelHandle {
     ///
     /// If it ends the context, as [`cancel`](CancelHandle::cancel).
     pub fn reset_deadline(&self, at: Instant) -> bool {
-        self.node().reset(clock::tick_of(at), clock::now)
+        self.node().reset(clock::tick_of(at), None)
     }
 
     /// [`reset_deadline`](CancelHandle::reset_deadline) to so long from now; `Duration::MAX` disarms.
@@ -100,8 +100,7 @@ impl CancelHandle {
     ///
     /// If it ends the context, as [`cancel`](CancelHandle::cancel).
     pub fn reset_timeout(&self, after: Duration) -> bool {
-        let at = clock::tick_after(after);
-        self.node().reset(at, || if after.is_zero() { at } else { clock::now() })
+        self.node().reset(clock::tick_after(after), Some(after.is_zero()))
     }
 
     /// The context that this handle ends.

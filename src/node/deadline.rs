@@ -20,7 +20,7 @@
 use super::told::{Garbage, Told};
 use super::{EXPIRED, Node};
 use crate::cause::Cause;
-use crate::clock::{NEVER, Tick};
+use crate::clock::{self, NEVER, Tick};
 use crate::error::Error;
 use crate::shield::Shield;
 use crate::state::Ended;
@@ -124,9 +124,11 @@ impl Node {
     }
 
     /// Moves the own deadline. False, and nothing changes, once the context has ended. A move to the past ends it here.
+    /// Whether `to` is in the past is read off the clock if the caller does not know, but not for a push back: it could
+    /// only be in the past if the deadline so far is too, and then the driver is about to fire it.
     ///
     /// The caller holds a handle.
-    pub(crate) fn reset(&self, to: Tick, now: impl FnOnce() -> Tick) -> bool {
+    pub(crate) fn reset(&self, to: Tick, past: Option<bool>) -> bool {
         // ORDERING: deadline (reader).
         let mut from = self.deadline.load(Ordering::Acquire);
         loop {
@@ -138,24 +140,25 @@ impl Node {
                 self.end_late();
                 return false;
             }
+            // A move to the past is the decision itself: nobody can move it away again.
+            let late = past.unwrap_or_else(|| to < from && to <= clock::now());
+            let next = if late { to | EXPIRED } else { to };
             // ORDERING: deadline (both ends). Either this move or the decision to fire comes first.
-            match self.deadline.compare_exchange_weak(from, to, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => break,
-                Err(seen) => from = seen,
+            match self.deadline.compare_exchange_weak(from, next, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) if late => {
+                    self.expire_earlier(to, clock::now());
+                    self.end_late();
+                }
+                Ok(_) if to < from => self.arm(to),
+                // The reminder is never later than the deadline was: a push back is done.
+                Ok(_) => {}
+                Err(seen) => {
+                    from = seen;
+                    continue;
+                }
             }
-        }
-        // The reminder is never later than the deadline was, so a push back is done.
-        if to >= from {
             return true;
         }
-        let now = now();
-        if to <= now {
-            self.expire_earlier(to, now);
-            self.expire_now(now);
-        } else {
-            self.arm(to);
-        }
-        true
     }
 
     /// Fires a deadline that has passed, unless it is moved first.

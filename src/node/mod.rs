@@ -48,7 +48,7 @@ use crate::foreign::Foreign;
 use crate::refs::RefCount;
 use crate::slots::{Seat, SlotList};
 use crate::state::{Ended, State};
-use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Canary, Ordering, UnsafeCell, addr_bits, strip};
+use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Canary, Ordering, UnsafeCell, addr_bits, strip};
 use crate::value::Binding;
 use std::collections::HashSet;
 use std::ptr::NonNull;
@@ -56,6 +56,10 @@ use std::sync::Arc;
 
 /// What `handles` says of a relay that nothing can end any more.
 const HOPELESS: usize = 1 << (usize::BITS - 1);
+/// A bit of `lost`: the first parent of a merged context is hopeless.
+const PARENT: u32 = 0b01;
+/// A bit of `lost`: the second parent is.
+const OTHER: u32 = 0b10;
 /// Where `orphans` starts: more than there can be entries.
 const BIAS: usize = 1 << (usize::BITS - 2);
 /// The bit of `deadline` that says: decided, the context is ending by it.
@@ -89,6 +93,8 @@ pub(crate) struct Extra {
     node: NonNull<Node>,
     pub(crate) kind: Derived,
     link: UnsafeCell<Link>,
+    /// Which of a merged context's parents are hopeless: [`PARENT`], [`OTHER`].
+    lost: AtomicU32,
     foreign: Option<Arc<dyn Foreign>>,
     deadline_cause: Option<Cause>,
 }
@@ -251,6 +257,7 @@ impl Extra {
             node: NonNull::dangling(),
             kind,
             link: UnsafeCell::new(Link::None),
+            lost: AtomicU32::new(0),
             foreign: None,
             deadline_cause: None,
         }

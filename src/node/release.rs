@@ -21,7 +21,7 @@
 
 use super::told::{Garbage, Told};
 use super::walk::{Visitor, walk};
-use super::{Above, BIAS, Extra, HOPELESS, Link, Node};
+use super::{Above, BIAS, Extra, HOPELESS, Link, Node, OTHER, PARENT};
 use crate::cause::Cause;
 use crate::clock::NEVER;
 use crate::foreign::Disowned;
@@ -137,9 +137,11 @@ unsafe fn abandon(node: NonNull<Node>, told: &mut Told) -> bool {
 
 impl Node {
     /// Whether nothing can end this relay any more. Looks one level up: hopelessness is marked.
+    ///
+    /// For the one who abandons the node, which sits in its parents' slots still: so they are there to be looked at.
     fn is_without_hope(&self) -> bool {
         let gone = |above: NonNull<Node>| {
-            // SAFETY: what is above us lives as long as we do.
+            // SAFETY: we sit in its slots, or count for it.
             // ORDERING: hope (reader), after the fence.
             unsafe { above.as_ref() }.handles.load(Ordering::Acquire) == HOPELESS
         };
@@ -154,15 +156,21 @@ impl Node {
             Some(Link::Counted(_)) => false,
             Some(Link::None) | None => true,
         };
+        above && other && self.has_no_source()
+    }
+
+    /// Whether the node can only end from above.
+    fn has_no_source(&self) -> bool {
         let foreign = self.extra().is_some_and(|extra| extra.foreign.is_some());
-        let deadline = self.deadline.load(Ordering::Acquire);
-        above && other && !foreign && deadline == NEVER
+        // ORDERING: Relaxed. Without handles nobody moves it.
+        !foreign && self.deadline.load(Ordering::Relaxed) == NEVER
     }
 
     /// Marks the relay hopeless, and everything below it that becomes so by that.
     fn give_up_hope(&self, told: &mut Told) {
-        // ORDERING: hope (writer).
-        self.handles.mark(HOPELESS, Ordering::Release);
+        if !self.handles.mark(HOPELESS) {
+            return;
+        }
         // ORDERING: hope (both ends). Our mark is written; now look at the counts of the children.
         fence(Ordering::SeqCst);
         let _pin = reclaim::pin();
@@ -172,18 +180,22 @@ impl Node {
 }
 
 /// Goes down into relays without hope, and claims the functions that nothing will call.
+///
+/// Whoever marks a relay walks through it, so each is walked once. A relay found in a slot may be leaving: nothing but
+/// its own memory and the hopeless `under` is looked at, and what a merged relay's other parent has said is kept in the
+/// relay itself.
 struct Undertaker<'a> {
     told: &'a mut Told,
 }
 
 impl Visitor for Undertaker<'_> {
-    fn enter(&mut self, node: &Node, _: &Node) -> bool {
-        // ORDERING: hope (reader), after the fence.
-        let relay = matches!(node.handles.load(Ordering::Acquire), 0 | HOPELESS);
-        if !relay || node.is_done() || !node.is_without_hope() {
+    fn enter(&mut self, node: &Node, under: &Node) -> bool {
+        let lost = node.extra().is_none_or(|extra| extra.loses(node, under));
+        // ORDERING: hope (reader), after the fence: what is lost is said first, then the count is looked at.
+        let relay = node.handles.load(Ordering::Acquire) == 0;
+        if !lost || !relay || node.is_done() || !node.has_no_source() || !node.handles.mark(HOPELESS) {
             return false;
         }
-        node.handles.mark(HOPELESS, Ordering::Release);
         // ORDERING: hope (both ends).
         fence(Ordering::SeqCst);
         true
@@ -201,6 +213,18 @@ impl Visitor for Undertaker<'_> {
             // SAFETY: claimed.
             unsafe { self.told.hopeless.push(hook) };
         }
+    }
+}
+
+impl Extra {
+    /// Notes that `under`, one of the parents of `node`, is hopeless; true if none is left that is not.
+    fn loses(&self, node: &Node, under: &Node) -> bool {
+        let Link::Seated(other, _) = self.link() else { return true };
+        let side = if ptr::eq(other.as_ptr(), under) { OTHER } else { PARENT };
+        let rooted = if matches!(node.above(), Above::Base(_)) { PARENT } else { 0 };
+        // ORDERING: hope (both ends): the second of two parents sees what the first has said.
+        let lost = self.lost.fetch_or(side, Ordering::AcqRel) | side | rooted;
+        lost == PARENT | OTHER
     }
 }
 
