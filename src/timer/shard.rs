@@ -32,7 +32,7 @@ use super::heap::{Heap, Keyed};
 use super::lock::ForkLock;
 use super::pool::Pool;
 use crate::clock::{NEVER, Tick};
-use crate::sync::{AtomicU64, AtomicUsize, Ordering, handshake};
+use crate::sync::{AtomicU64, AtomicUsize, Ordering};
 use crossbeam_utils::CachePadded;
 use std::ptr::NonNull;
 
@@ -202,7 +202,6 @@ impl Queue {
     fn flow_in(&mut self, shard: &Shard) {
         // ORDERING: timer-low (the write of "reset the bound, then read the inbox").
         let low = shard.front.low.swap(NEVER, Ordering::SeqCst);
-        handshake();
         self.inflow = shard.front.inbox.take();
         self.inflow_low = low;
     }
@@ -283,8 +282,11 @@ impl Queue {
 
 impl Shard {
     pub(super) fn new() -> Self {
+        let front = Front { inbox: Shelf::new(), low: AtomicU64::new(NEVER) };
+        // ORDERING: none. For the model, see `sync::model`.
+        front.low.store(NEVER, Ordering::SeqCst);
         Shard {
-            front: CachePadded::new(Front { inbox: Shelf::new(), low: AtomicU64::new(NEVER) }),
+            front: CachePadded::new(front),
             books: CachePadded::new(Books {
                 pool: Pool::new(),
                 waiting: AtomicUsize::new(0),
@@ -307,7 +309,6 @@ impl Shard {
     pub(super) unsafe fn push(&self, entry: NonNull<Entry>, key: Tick) {
         // SAFETY: forwarded.
         unsafe { self.front.inbox.push(entry) };
-        handshake();
         // ORDERING: timer-low (the read of "push, then look at the bound"); timer-arm (it comes before the look at
         // `next_wake`).
         if key < self.front.low.load(Ordering::SeqCst) {
