@@ -265,10 +265,7 @@ pub(super) struct Shelf(AtomicPtr<Entry>);
 
 impl Shelf {
     pub(super) fn new() -> Self {
-        let shelf = Shelf(AtomicPtr::new(ptr::null_mut()));
-        // ORDERING: none. For the model, see `sync::model`.
-        shelf.0.store(ptr::null_mut(), Ordering::SeqCst);
-        shelf
+        Shelf(AtomicPtr::new(ptr::null_mut()))
     }
 
     /// # Safety
@@ -296,9 +293,9 @@ impl Shelf {
         loop {
             // SAFETY: forwarded; ours until the CAS succeeds.
             unsafe { Entry::set_next(tail, seen) };
-            // ORDERING: timer-shelf (writer): the cell's fields and `next` come before the taker reads them. SeqCst
-            // because an inbox's push is also the write of timer-low.
-            match self.0.compare_exchange_weak(seen, head.as_ptr(), Ordering::SeqCst, Ordering::Relaxed) {
+            // ORDERING: timer-shelf (writer): the cell's fields and `next` come before the taker reads them. And
+            // timer-low (reader): a push that comes after a take sees what the taker did before it.
+            match self.0.compare_exchange_weak(seen, head.as_ptr(), Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(now) => seen = now,
             }
@@ -308,12 +305,9 @@ impl Shelf {
     /// Everything on the shelf, last pushed first.
     #[inline]
     pub(super) fn take(&self) -> Chain {
-        // ORDERING: timer-low (the read of "reset the bound, then read the inbox").
-        if self.0.load(Ordering::SeqCst).is_null() {
-            return Chain::new();
-        }
-        // ORDERING: timer-shelf (reader), and timer-low as above.
-        Chain::adopt(self.0.swap(ptr::null_mut(), Ordering::SeqCst))
+        // ORDERING: timer-shelf (reader), timer-low (writer). A swap even of nothing: both edges hang on who comes
+        // first on this word.
+        Chain::adopt(self.0.swap(ptr::null_mut(), Ordering::AcqRel))
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -24,8 +24,9 @@
 //!
 //! # Orderings
 //!
-//! timer-low: an arm pushes, then reads `low` and lowers it; a taker resets `low`, then reads the inbox. Whichever is
-//! first, the cell is taken or the new `low` covers it.
+//! timer-low: an arm pushes, then looks at `low` and lowers it; a taker resets `low`, then takes the inbox. Push and
+//! take change one word. Either the push is first, and the cell is taken; or the take is first, then the push has seen
+//! it, the look at `low` sees the reset, and the arm lowers it again.
 
 use super::cell::{Chain, Entry, Shelf};
 use super::heap::{Heap, Keyed};
@@ -200,7 +201,7 @@ impl Queue {
 
     /// Takes the inbox. `inflow` is empty.
     fn flow_in(&mut self, shard: &Shard) {
-        // ORDERING: timer-low (the write of "reset the bound, then read the inbox").
+        // ORDERING: timer-low: before the take. SeqCst for timer-arm, as everything that touches `low`.
         let low = shard.front.low.swap(NEVER, Ordering::SeqCst);
         self.inflow = shard.front.inbox.take();
         self.inflow_low = low;
@@ -309,8 +310,8 @@ impl Shard {
     pub(super) unsafe fn push(&self, entry: NonNull<Entry>, key: Tick) {
         // SAFETY: forwarded.
         unsafe { self.front.inbox.push(entry) };
-        // ORDERING: timer-low (the read of "push, then look at the bound"); timer-arm (it comes before the look at
-        // `next_wake`).
+        // ORDERING: timer-low: after the push. SeqCst for timer-arm: a bound found low was low before the second look,
+        // or that look was before our look at `next_wake`.
         if key < self.front.low.load(Ordering::SeqCst) {
             // ORDERING: timer-arm (the write the driver's second look sees).
             self.front.low.fetch_min(key, Ordering::SeqCst);

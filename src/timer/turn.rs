@@ -107,7 +107,9 @@ impl<T: Target> Timers<T> {
             if entry.claim(due.key) {
                 let Some(target) = NonNull::new(entry.target().cast::<T>()) else { continue };
                 // SAFETY: pinned before the claim was won, so the target outlives `guard` whatever its owner does.
-                match unsafe { T::surface(target, now, &guard, told) } {
+                let surface = unsafe { T::surface(target, now, &guard, told) };
+                debug_assert_eq!(entry.target().cast(), target.as_ptr(), "a claimed cell changed hands");
+                match surface {
                     Surface::Later(key) if entry.requeue(key) => {
                         // SAFETY: out of our hands.
                         unsafe { self.shards[due.shard].put_back(key, due.entry) };
