@@ -2,9 +2,9 @@
 //!
 //! # Lies of the model
 //!
-//! * `SeqCst` accesses are judged as `AcqRel` by loom; only `fence(SeqCst)` is honest. Where two words are unavoidable
-//!   (arming a timer, see `timer`), real builds use `SeqCst` accesses on both sides and the model puts a [`handshake`],
-//!   a `SeqCst` fence, between them. Both forbid the same outcome: that each side misses the other's write.
+//! * A `SeqCst` load may return the value a word was made with, though a newer `SeqCst` store is there. So words that
+//!   need `SeqCst` (the timer's, where one word does not suffice) are stored once more when they are made, and nothing
+//!   but `SeqCst` accesses ever touches them: then loom's order of them is the single order they have.
 //! * `AtomicWaker` is loom's own, which is a mutex inside: it is at least as ordered as the real one.
 //! * `Canary` is a causality cell: a touch that races with, or comes after, the end of the object fails the model.
 
@@ -29,11 +29,6 @@ impl AtomicWaker {
     pub(crate) fn take(&self) -> Option<std::task::Waker> {
         self.0.take_waker()
     }
-}
-
-/// The fence between "wrote mine" and "read yours".
-pub(crate) fn handshake() {
-    fence(Ordering::SeqCst);
 }
 
 /// Loom's thread number as a hash.

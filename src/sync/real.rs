@@ -7,11 +7,6 @@ pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, 
 pub(crate) use std::sync::{Mutex, MutexGuard};
 pub(crate) use std::thread;
 
-/// Makes two-word handshakes visible to the model; nothing in real builds, where the accesses on both sides of it are
-/// `SeqCst` themselves (free on x86, whose read-modify-writes are full barriers already).
-#[inline(always)]
-pub(crate) fn handshake() {}
-
 /// A small number for the calling thread, handed out in order of first use: spreads threads over shards.
 #[inline]
 pub(crate) fn thread_index() -> usize {

@@ -96,10 +96,11 @@ impl Entry {
     pub(super) unsafe fn release(this: NonNull<Entry>) -> Release {
         // SAFETY: invariant 3, the memory stays until this side lets go.
         let when = unsafe { &(*this.as_ptr()).when };
-        // ORDERING: timer-release (writer: all the owner did with the cell comes before the queue side recycles it),
-        // timer-claim (reader: a claim seen here was pinned before, so what is retired now outlives that pin) and
-        // timer-let-go (reader: the queue side has finished with a cell we are about to recycle).
-        match when.swap(FREE, Ordering::AcqRel) {
+        // ORDERING: timer-claim (reader: a claim seen here was pinned before, so what is retired now outlives the pin),
+        // timer-let-go (reader: the queue side has finished with a cell we are about to recycle) and timer-requeue
+        // (reader: it has finished with a target we are about to free). Publishes nothing: all the owner writes to a
+        // cell comes before it is queued.
+        match when.swap(FREE, Ordering::Acquire) {
             FIRED => Release::Surfacing,
             DONE => Release::LetGo,
             seen => {
@@ -112,8 +113,8 @@ impl Entry {
     /// The key it is armed under; `None` once the owner side has let go. For the queue side, which meets only those two.
     #[inline]
     pub(super) fn armed(&self) -> Option<Tick> {
-        // ORDERING: timer-release (reader): the owner has finished with a cell found FREE.
-        let seen = self.when.load(Ordering::Acquire);
+        // ORDERING: none. What was written to the cell came with the place it is in.
+        let seen = self.when.load(Ordering::Relaxed);
         (seen <= NEVER).then_some(seen)
     }
 
@@ -124,8 +125,7 @@ impl Entry {
     #[inline]
     pub(super) fn claim(&self, key: Tick) -> bool {
         // ORDERING: timer-claim (writer): the pin comes before the claim, so who sees the claim retires after the pin.
-        // Failure: timer-release (reader).
-        self.when.compare_exchange(key, FIRED, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.when.compare_exchange(key, FIRED, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
     /// What a won [`claim`](Self::claim) is about.
@@ -139,8 +139,8 @@ impl Entry {
     #[must_use]
     #[inline]
     pub(super) fn let_go(&self) -> bool {
-        // ORDERING: timer-let-go (writer): our looks come before the owner recycles. Failure: timer-release (reader).
-        self.when.compare_exchange(FIRED, DONE, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        // ORDERING: timer-let-go (writer): our looks at the cell come before the owner recycles it.
+        self.when.compare_exchange(FIRED, DONE, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
     /// The deadline was pushed back: `FIRED` -> armed under `key`. False: `FREE`, recycle.
@@ -148,9 +148,9 @@ impl Entry {
     #[inline]
     pub(super) fn requeue(&self, key: Tick) -> bool {
         debug_assert!(key <= NEVER);
-        // ORDERING: timer-requeue (writer; the owner's swap is the reader): our look at the target comes before the
-        // owner, who sees an armed cell and frees the target at once. Failure: timer-release (reader).
-        self.when.compare_exchange(FIRED, key, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        // ORDERING: timer-requeue (writer): our look at the target comes before the owner, who sees an armed cell,
+        // frees the target at once.
+        self.when.compare_exchange(FIRED, key, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
     /// # Safety
@@ -293,9 +293,9 @@ impl Shelf {
         loop {
             // SAFETY: forwarded; ours until the CAS succeeds.
             unsafe { Entry::set_next(tail, seen) };
-            // ORDERING: timer-shelf (writer): the cell's fields and `next` come before the taker reads them. SeqCst
-            // because an inbox's push is also the first half of timer-arm.
-            match self.0.compare_exchange_weak(seen, head.as_ptr(), Ordering::SeqCst, Ordering::Relaxed) {
+            // ORDERING: timer-shelf (writer): the cell's fields and `next` come before the taker reads them. And
+            // timer-low (reader): a push that comes after a take sees what the taker did before it.
+            match self.0.compare_exchange_weak(seen, head.as_ptr(), Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return,
                 Err(now) => seen = now,
             }
@@ -305,12 +305,9 @@ impl Shelf {
     /// Everything on the shelf, last pushed first.
     #[inline]
     pub(super) fn take(&self) -> Chain {
-        // ORDERING: timer-low (the read of "reset the bound, then read the inbox").
-        if self.0.load(Ordering::SeqCst).is_null() {
-            return Chain::new();
-        }
-        // ORDERING: timer-shelf (reader), timer-low as above.
-        Chain::adopt(self.0.swap(ptr::null_mut(), Ordering::SeqCst))
+        // ORDERING: timer-shelf (reader), timer-low (writer). A swap even of nothing: both edges hang on who comes
+        // first on this word.
+        Chain::adopt(self.0.swap(ptr::null_mut(), Ordering::AcqRel))
     }
 
     pub(super) fn is_empty(&self) -> bool {

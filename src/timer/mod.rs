@@ -42,7 +42,7 @@ use crate::clock::{NEVER, Tick};
 use crate::sync::reclaim::Guard;
 #[cfg(not(feature = "loom"))]
 use crate::sync::shard_count;
-use crate::sync::{AtomicU64, Ordering, handshake};
+use crate::sync::{AtomicU64, Ordering};
 use cell::{Chain, Entry, Release};
 use crossbeam_utils::CachePadded;
 use driver::Driver;
@@ -129,8 +129,11 @@ impl<T: Target> Timers<T> {
     }
 
     fn with_driver(driver: Driver) -> Self {
+        let next_wake = AtomicU64::new(NEVER);
+        // ORDERING: none. For the model, see `sync::model`.
+        next_wake.store(NEVER, Ordering::SeqCst);
         Timers {
-            next_wake: CachePadded::new(AtomicU64::new(NEVER)),
+            next_wake: CachePadded::new(next_wake),
             shards: (0..shard_count()).map(|_| Shard::new()).collect(),
             hands: ForkLock::new(),
             driver,
@@ -176,7 +179,6 @@ impl<T: Target> Timers<T> {
         if groom {
             shard.groom(arm.counted);
         }
-        handshake();
         // ORDERING: timer-arm (the read of "push, then look at the wake-up", and the write that keeps it low).
         let early =
             when < self.next_wake.load(Ordering::SeqCst) && when < self.next_wake.fetch_min(when, Ordering::SeqCst);

@@ -116,7 +116,7 @@ impl Owner {
 
 /// What the driver would sleep until after a pass, or nothing if its park would return at once.
 fn sleeps_until(timers: &Timers<Probe>) -> Option<Tick> {
-    let next = timers.next_wake.load(Ordering::Acquire);
+    let next = timers.next_wake.load(Ordering::SeqCst);
     (!timers.woken()).then_some(next)
 }
 
@@ -302,7 +302,7 @@ fn two_turns_and_arm() {
         timers.turn(6);
         arming.join().unwrap();
         helping.join().unwrap();
-        let next = timers.next_wake.load(Ordering::Acquire);
+        let next = timers.next_wake.load(Ordering::SeqCst);
         assert!(next <= 10, "nobody will come back in time");
         timers.turn(10);
         assert!(owner.ended());

@@ -24,15 +24,16 @@
 //!
 //! # Orderings
 //!
-//! timer-low: an arm pushes, then reads `low` and lowers it; a taker resets `low`, then reads the inbox. Whichever is
-//! first, the cell is taken or the new `low` covers it.
+//! timer-low: an arm pushes, then looks at `low` and lowers it; a taker resets `low`, then takes the inbox. Push and
+//! take change one word. Either the push is first, and the cell is taken; or the take is first, then the push has seen
+//! it, the look at `low` sees the reset, and the arm lowers it again.
 
 use super::cell::{Chain, Entry, Shelf};
 use super::heap::{Heap, Keyed};
 use super::lock::ForkLock;
 use super::pool::Pool;
 use crate::clock::{NEVER, Tick};
-use crate::sync::{AtomicU64, AtomicUsize, Ordering, handshake};
+use crate::sync::{AtomicU64, AtomicUsize, Ordering};
 use crossbeam_utils::CachePadded;
 use std::ptr::NonNull;
 
@@ -200,9 +201,8 @@ impl Queue {
 
     /// Takes the inbox. `inflow` is empty.
     fn flow_in(&mut self, shard: &Shard) {
-        // ORDERING: timer-low (the write of "reset the bound, then read the inbox").
+        // ORDERING: timer-low: before the take. SeqCst for timer-arm, as everything that touches `low`.
         let low = shard.front.low.swap(NEVER, Ordering::SeqCst);
-        handshake();
         self.inflow = shard.front.inbox.take();
         self.inflow_low = low;
     }
@@ -283,8 +283,11 @@ impl Queue {
 
 impl Shard {
     pub(super) fn new() -> Self {
+        let front = Front { inbox: Shelf::new(), low: AtomicU64::new(NEVER) };
+        // ORDERING: none. For the model, see `sync::model`.
+        front.low.store(NEVER, Ordering::SeqCst);
         Shard {
-            front: CachePadded::new(Front { inbox: Shelf::new(), low: AtomicU64::new(NEVER) }),
+            front: CachePadded::new(front),
             books: CachePadded::new(Books {
                 pool: Pool::new(),
                 waiting: AtomicUsize::new(0),
@@ -307,9 +310,8 @@ impl Shard {
     pub(super) unsafe fn push(&self, entry: NonNull<Entry>, key: Tick) {
         // SAFETY: forwarded.
         unsafe { self.front.inbox.push(entry) };
-        handshake();
-        // ORDERING: timer-low (the read of "push, then look at the bound"); timer-arm (it comes before the look at
-        // `next_wake`).
+        // ORDERING: timer-low: after the push. SeqCst for timer-arm: a bound found low was low before the second look,
+        // or that look was before our look at `next_wake`.
         if key < self.front.low.load(Ordering::SeqCst) {
             // ORDERING: timer-arm (the write the driver's second look sees).
             self.front.low.fetch_min(key, Ordering::SeqCst);

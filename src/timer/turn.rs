@@ -18,7 +18,7 @@ use super::shard::Due;
 use super::{Surface, Target, Timers};
 use crate::clock::{NEVER, Tick};
 use crate::shield::Shield;
-use crate::sync::{Ordering, handshake, reclaim};
+use crate::sync::{Ordering, reclaim};
 use std::ptr::NonNull;
 
 /// Cells marked under one pin.
@@ -59,13 +59,12 @@ impl<T: Target> Timers<T> {
         }
         let fired = !hands.due.is_empty();
         if fired {
-            next = next.min(self.mark(&mut hands, now, &mut told));
+            self.mark(&mut hands, now, &mut told);
         }
         // Without a driver every arm shall ask for one.
         let published = if self.driver.runs() { next } else { NEVER };
         // ORDERING: timer-arm (the write of "publish the wake-up, then look again").
         self.next_wake.swap(published, Ordering::SeqCst);
-        handshake();
         let (mut missed, mut tidied) = (NEVER, true);
         for shard in &self.shards {
             let (low, idle) = shard.look();
@@ -83,23 +82,21 @@ impl<T: Target> Timers<T> {
         Passed { next: next.min(missed), untidy: !tidied }
     }
 
-    /// Marks everything in hand, in the order of the keys; returns the earliest key put back.
-    fn mark(&self, hands: &mut Hands, now: Tick, told: &mut T::Told) -> Tick {
-        let mut next = NEVER;
+    /// Marks everything in hand, in the order of the keys. What is put back is found by the second look.
+    fn mark(&self, hands: &mut Hands, now: Tick, told: &mut T::Told) {
         hands.due.sort_unstable_by_key(|due| due.key);
         while hands.done < hands.due.len() {
             // A target that panics is passed over: its cell is lost, the others are not.
-            outlive(|| self.mark_batch(hands, now, told, &mut next));
+            outlive(|| self.mark_batch(hands, now, told));
         }
         hands.done = 0;
         hands.due.clear();
         if hands.due.capacity() > 4096 {
             hands.due.shrink_to(1024);
         }
-        next
     }
 
-    fn mark_batch(&self, hands: &mut Hands, now: Tick, told: &mut T::Told, next: &mut Tick) {
+    fn mark_batch(&self, hands: &mut Hands, now: Tick, told: &mut T::Told) {
         let mut let_go = Free { timers: self, chain: Chain::new() };
         let guard = reclaim::pin();
         for _ in 0..BATCH {
@@ -110,9 +107,10 @@ impl<T: Target> Timers<T> {
             if entry.claim(due.key) {
                 let Some(target) = NonNull::new(entry.target().cast::<T>()) else { continue };
                 // SAFETY: pinned before the claim was won, so the target outlives `guard` whatever its owner does.
-                match unsafe { T::surface(target, now, &guard, told) } {
+                let surface = unsafe { T::surface(target, now, &guard, told) };
+                debug_assert_eq!(entry.target().cast(), target.as_ptr(), "a claimed cell changed hands");
+                match surface {
                     Surface::Later(key) if entry.requeue(key) => {
-                        *next = (*next).min(key);
                         // SAFETY: out of our hands.
                         unsafe { self.shards[due.shard].put_back(key, due.entry) };
                         continue;
