@@ -35,7 +35,7 @@ pub(crate) enum Kind {
 #[derive(Debug)]
 pub(crate) struct Vertex {
     pub(crate) kind: Kind,
-    /// What `Display` adds for this one.
+    /// What `Display` adds for this one; empty: a cancel or a deadline, as it stands.
     pub(crate) label: String,
     pub(crate) parent: Option<Id>,
     pub(crate) other: Option<Id>,
@@ -57,6 +57,8 @@ pub(crate) enum Call {
 pub(crate) struct Function {
     pub(crate) on: Id,
     pub(crate) call: Call,
+    /// The script holds its `AfterFunc`.
+    pub(crate) held: bool,
 }
 
 /// An owned future of a context's end, and how often each of its wakers must have been woken.
@@ -101,8 +103,16 @@ impl Model {
         self.add(Kind::Base, label, None)
     }
 
+    /// Keeps the name its parent goes by at this moment, or the last part of a very long one.
     pub(crate) fn without_cancel(&mut self, parent: Id) -> Id {
-        self.add(Kind::Base, ".WithoutCancel", Some(parent))
+        const KEPT: usize = 32;
+        let parts = self.parts(parent);
+        let name = if parts.len() > KEPT {
+            format!("context..{}.WithoutCancel", parts[parts.len() - KEPT..].concat())
+        } else {
+            format!("{}.WithoutCancel", parts.concat())
+        };
+        self.add(Kind::Base, &name, Some(parent))
     }
 
     pub(crate) fn value(&mut self, parent: Id, key: usize, number: u32, type_name: &str) -> Id {
@@ -119,7 +129,7 @@ impl Model {
     }
 
     pub(crate) fn with_deadline(&mut self, parent: Id, at: Option<Instant>, past: bool, cause: Option<String>) -> Id {
-        let id = self.node(parent, None, ".WithDeadline");
+        let id = self.node(parent, None, "");
         self.all[id].deadline_cause = cause;
         self.all[id].deadline = at;
         if past {
@@ -167,30 +177,42 @@ impl Model {
         None
     }
 
-    /// The earliest of its own and its ancestors' deadlines.
-    pub(crate) fn deadline(&self, id: Id) -> Option<Instant> {
-        let mut reached = vec![false; self.all.len()];
-        let mut open: Vec<Id> = self.node_of(id).into_iter().collect();
-        let mut earliest: Option<Instant> = None;
-        while let Some(node) = open.pop() {
-            if std::mem::replace(&mut reached[node], true) {
-                continue;
-            }
-            earliest = earliest.into_iter().chain(self.all[node].deadline).min();
-            open.extend(self.above(node));
+    /// For each context the earliest of its own and its ancestors' deadlines.
+    pub(crate) fn deadlines(&self) -> Vec<Option<Instant>> {
+        let mut all: Vec<Option<Instant>> = Vec::with_capacity(self.all.len());
+        for vertex in &self.all {
+            let inherited = |above: Option<Id>| above.and_then(|above| all[above]);
+            all.push(match vertex.kind {
+                Kind::Base => None,
+                Kind::Value { .. } => inherited(vertex.parent),
+                Kind::Node => {
+                    let above = inherited(vertex.parent).into_iter().chain(inherited(vertex.other));
+                    above.chain(vertex.deadline).min()
+                }
+            });
         }
-        earliest
+        all
+    }
+
+    /// What it and its ancestors are called, from a base down.
+    fn parts(&self, id: Id) -> Vec<&str> {
+        let mut parts = Vec::new();
+        let mut next = Some(id);
+        while let Some(id) = next {
+            let vertex = &self.all[id];
+            parts.push(match vertex.label.as_str() {
+                "" if vertex.deadline.is_some() => ".WithDeadline",
+                "" => ".WithCancel",
+                label => label,
+            });
+            next = vertex.parent.filter(|_| vertex.kind != Kind::Base);
+        }
+        parts.reverse();
+        parts
     }
 
     pub(crate) fn display(&self, id: Id) -> String {
-        let mut labels = Vec::new();
-        let mut next = Some(id);
-        while let Some(id) = next {
-            labels.push(self.all[id].label.as_str());
-            next = self.all[id].parent;
-        }
-        labels.reverse();
-        labels.concat()
+        self.parts(id).concat()
     }
 
     /// Ends this context and all below it that are live; true if it was live itself.
@@ -251,7 +273,7 @@ impl Model {
 
     pub(crate) fn after_func(&mut self, on: Id) -> usize {
         let call = if self.end_of(on).is_some() { Call::Run } else { Call::Waiting };
-        self.functions.push(Function { on, call });
+        self.functions.push(Function { on, call, held: true });
         self.functions.len() - 1
     }
 

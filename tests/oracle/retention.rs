@@ -116,9 +116,11 @@ impl Retention {
         }
     }
 
-    /// A registered function.
-    pub(crate) fn function(&self, model: &Model, on: Id) -> Fate {
-        match model.node_of(on) {
+    /// A registered function. Where no end can ever come it goes at once or with its `AfterFunc`.
+    pub(crate) fn function(&self, model: &Model, n: usize) -> Fate {
+        let function = &model.functions[n];
+        match model.node_of(function.on) {
+            None if function.held => Fate::Either,
             None => Fate::Goes,
             Some(node) if self.can_end[node] => Fate::Stays,
             Some(node) if self.might_end[node] => Fate::Either,

@@ -99,21 +99,24 @@ fn bind(world: &mut World, ctx: &Context, parent: Id, key: usize, number: u32) {
 
 /// One step; the comparison comes after it.
 pub(crate) fn step(world: &mut World, script: &mut Script) -> Outcome {
-    while world.contexts.len() > MOST {
+    if world.contexts.len() > MOST {
         // The two roots stay.
         let n = 2 + script.below(world.contexts.len() - 2);
         script.tell(|| format!("drop the context of {} (too many)", world.contexts[n].1));
         drop_context(world, n);
+        return Ok(());
     }
-    while world.handles.len() > MOST {
+    if world.handles.len() > MOST {
         let n = script.below(world.handles.len());
         script.tell(|| format!("drop a handle of {} (too many)", world.handles[n].1));
         drop_handle(world, n);
+        return Ok(());
     }
-    while world.waiting.len() > MOST {
+    if world.waiting.len() > MOST {
         let n = script.below(world.waiting.len());
         script.tell(|| format!("drop waiter {} (too many)", world.waiting[n].number));
         drop_waiter(world, n);
+        return Ok(());
     }
     match script.below(3) {
         0 => derive(world, script),
@@ -129,7 +132,7 @@ fn derive(world: &mut World, script: &mut Script) -> Outcome {
     let at = world.far(script.below(50));
     match what {
         0 | 1 => {
-            let id = world.model.node(parent, None, ".WithCancel");
+            let id = world.model.node(parent, None, "");
             script.tell(|| format!("{id} = {parent}.with_cancel()"));
             take(world, script, ctx.with_cancel(), id);
         }
@@ -147,7 +150,6 @@ fn derive(world: &mut World, script: &mut Script) -> Outcome {
             // Never, so that the deadline can be foretold.
             let id = world.model.with_deadline(parent, None, false, None);
             script.tell(|| format!("{id} = {parent}.with_timeout(MAX)"));
-            world.model.all[id].label = String::from(".WithDeadline");
             take(world, script, ctx.with_timeout(Duration::MAX), id);
         }
         4 | 5 => {
@@ -259,8 +261,15 @@ fn reset(world: &mut World, script: &mut Script, n: usize) -> Outcome {
     let (must, is) = match what {
         0 => (world.model.reset(id, expired, true), handle.reset_deadline(world.start)),
         1 => {
+            let before = Instant::now();
             let must = world.model.reset(id, expired, true);
-            (must, handle.reset_timeout(Duration::ZERO))
+            let is = handle.reset_timeout(Duration::ZERO);
+            if is {
+                // Now, whenever that was: nothing above can have been due before.
+                let now = handle.context().deadline().filter(|at| (before..=Instant::now()).contains(at));
+                world.model.all[id].deadline = now;
+            }
+            (must, is)
         }
         2 => (world.model.reset(id, None, false), handle.reset_timeout(Duration::MAX)),
         _ => (world.model.reset(id, Some(at), false), handle.reset_deadline(at)),
@@ -280,6 +289,8 @@ fn register(world: &mut World, script: &mut Script) -> Outcome {
             let after = ctx.after_func(tale.function());
             if keep {
                 world.stoppers.push((after, n));
+            } else {
+                world.model.functions[n].held = false;
             }
         }
         2 if !world.stoppers.is_empty() => {
@@ -292,6 +303,8 @@ fn register(world: &mut World, script: &mut Script) -> Outcome {
             }
             if script.below(2) == 0 {
                 world.stoppers.push((after, n));
+            } else {
+                world.model.functions[n].held = false;
             }
         }
         3 | 4 => {
