@@ -10,6 +10,7 @@
 //! ```
 
 mod after;
+mod detach;
 mod display;
 mod done;
 mod handle;
@@ -163,15 +164,6 @@ impl Context {
         unsafe { Context::share_word(base) };
         let binding = Binding::bind(value, below, base);
         Context { word: binding.cast().map_addr(|a| a | VALUE) }
-    }
-
-    /// A context with the same values that never ends: for work that outlives its request.
-    ///
-    /// Nothing of the tree above is kept but the values, and the names for display.
-    #[must_use]
-    pub fn without_cancel(&self) -> Context {
-        // SAFETY: this context keeps what it can see.
-        Context::of_base(unsafe { Base::detached(self.values(), display::detached_name(self)) })
     }
 
     /// A child of this context that also ends when `other` ends, with the error and cause of whichever came first.

@@ -21,7 +21,7 @@ use std::collections::VecDeque;
 use std::ptr::NonNull;
 
 /// How many tellings nest on one stack.
-const NESTED: usize = 8;
+const NESTED: usize = 4;
 
 thread_local! {
     static DEPTH: Cell<usize> = const { Cell::new(0) };
