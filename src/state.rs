@@ -158,6 +158,14 @@ impl State {
         Some(Ended(here.map_addr(|a| a | kind_bits(error_of(word.addr())) | INHERITED)))
     }
 
+    /// Whether there is a shared cause to give back; for the owner's last handle.
+    #[inline]
+    pub(crate) fn owns_cause(&self) -> bool {
+        // ORDERING: Relaxed. As in `take_cause`.
+        let word = self.0.load(Ordering::Relaxed);
+        word.addr() & INHERITED == 0 && !strip(word, BITS).is_null()
+    }
+
     /// Takes the cause out of a state whose context is being taken apart.
     ///
     /// # Safety

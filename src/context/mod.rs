@@ -25,7 +25,6 @@ use crate::base::{Base, DETACHED, TAG};
 use crate::cause::Cause;
 use crate::clock;
 use crate::node::{self, Node, Origin, Plan};
-use crate::shield::Shield;
 use crate::sync::{addr_bits, strip};
 use crate::value::Binding;
 use std::hash::{Hash, Hasher};
@@ -320,21 +319,26 @@ impl Context {
                 }
                 // SAFETY: the holders' common share is ours.
                 let base = unsafe { (*binding).base };
-                let mut shield = Shield::new();
-                // The tree first, values afterwards: they are user code. A base is never a binding: no recursion.
+                // The tree first, values afterwards, also if the tree's share of user code panics.
+                let values = DropValues(binding);
+                // A base is never a binding: no recursion.
                 // SAFETY: the holders kept the base.
-                shield.run(|| unsafe { Context::release_word(base) });
-                // SAFETY: as above.
-                unsafe { Binding::release(binding, &mut shield) };
-                shield.finish();
+                unsafe { Context::release_word(base) };
+                drop(values);
             }
-            _ => {
-                let mut shield = Shield::new();
-                // SAFETY: forwarded; a base by its tag.
-                unsafe { Base::of_word(word).release(&mut shield) };
-                shield.finish();
-            }
+            // SAFETY: a base, by its tag.
+            _ => unsafe { node::drop_base(Base::of_word(word)) },
         }
+    }
+}
+
+/// Gives the holders' share of a binding back.
+struct DropValues(*const Binding);
+
+impl Drop for DropValues {
+    fn drop(&mut self) {
+        // SAFETY: the share is the holders', and the last of them is gone.
+        unsafe { node::drop_values(self.0) };
     }
 }
 

@@ -15,10 +15,11 @@
 //! cell            armed
 //! cell | SEEN     the same; an earlier cell was surfacing when it was replaced: free the node through the epoch
 //! CLOSED          ended: nothing is armed any more; the cell's taker may have met the driver
+//! CLOSED | CLEAN  the same, and it has not
 //! ```
 
 use super::told::{Garbage, Told};
-use super::{EXPIRED, Node};
+use super::{EXPIRED, Extra, Node};
 use crate::cause::Cause;
 use crate::clock::{self, NEVER, Tick};
 use crate::error::Error;
@@ -29,8 +30,10 @@ use crate::sync::{Ordering, Tagged, addr_bits, strip};
 use crate::timer::{Cell, Disarm, Surface, Target, Timers};
 use std::ptr::{self, NonNull};
 
-const CLOSED: usize = 0b01;
-const SEEN: usize = 0b10;
+const CLOSED: usize = 0b001;
+const SEEN: usize = 0b010;
+const CLEAN: usize = 0b100;
+const BITS: usize = CLOSED | SEEN | CLEAN;
 
 #[cfg(not(feature = "loom"))]
 static TIMERS: std::sync::LazyLock<Timers<Node>> = std::sync::LazyLock::new(Timers::new);
@@ -48,7 +51,7 @@ pub(crate) fn timers() -> &'static Timers<Node> {
 }
 
 fn cell_of(word: *mut ()) -> Option<NonNull<Cell<Node>>> {
-    NonNull::new(strip(word, CLOSED | SEEN).cast())
+    NonNull::new(strip(word, BITS).cast())
 }
 
 impl Node {
@@ -102,8 +105,10 @@ impl Node {
     pub(super) fn disarm(&self) {
         // ORDERING: timer-cell (reader). Whoever arms looks at the state afterwards; between two processors that see it
         // otherwise, the reminder surfaces and finds the context ended.
-        if !self.timer.load(Ordering::Acquire).is_null() {
-            let _ = self.close_timer();
+        if !self.timer.load(Ordering::Acquire).is_null() && !self.close_timer() {
+            // Whoever disarms keeps the node, by a handle or a pin: it is not freed before this is said, unless through
+            // the epoch.
+            self.timer.set_bits(CLEAN, Ordering::AcqRel);
         }
     }
 
@@ -115,6 +120,11 @@ impl Node {
     }
 
     fn close_timer(&self) -> bool {
+        // ORDERING: timer-cell (both ends).
+        let before = self.timer.load(Ordering::Acquire);
+        if addr_bits(before, CLOSED) != 0 {
+            return addr_bits(before, BITS) != CLOSED | CLEAN;
+        }
         // ORDERING: timer-cell (both ends).
         let word = self.timer.swap(ptr::without_provenance_mut(CLOSED), Ordering::AcqRel);
         let Some(cell) = cell_of(word) else { return !word.is_null() };
@@ -193,13 +203,19 @@ impl Node {
         }
     }
 
+    /// The node is being taken apart: true if nobody has decided to fire the deadline, and nobody will.
+    pub(super) fn forgo_deadline(&self) -> bool {
+        // ORDERING: deadline (both ends). Only who wins EXPIRED reads the deadline's cause.
+        self.deadline.fetch_or(EXPIRED, Ordering::AcqRel) & EXPIRED == 0
+    }
+
     fn end_late(&self) {
         self.end(self.late());
     }
 
     /// The end by the own deadline, with its own cause if it was given one.
     fn late(&self) -> Ended {
-        let cause = self.extra().and_then(|extra| extra.deadline_cause.clone());
+        let cause = self.extra().and_then(Extra::deadline_cause);
         Ended::own(cause.unwrap_or_else(|| Cause::from(Error::DeadlineExceeded)))
     }
 }

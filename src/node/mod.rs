@@ -38,7 +38,7 @@ pub(crate) use deadline::timers;
 pub(crate) use registering::{Waiting, hook, stop};
 
 pub(crate) use spawn::{Origin, Plan, spawn};
-pub(crate) use tell::{drop_handle, run_now};
+pub(crate) use tell::{drop_base, drop_handle, drop_values, run_now};
 
 use crate::base::{Base, DETACHED, TAG};
 use crate::cause::Cause;
@@ -73,7 +73,7 @@ pub(crate) struct Node {
     orphans: AtomicUsize,
     parent: Parent,
     seat: UnsafeCell<Option<Seat>>,
-    values: *const Binding,
+    values: Values,
     timer: AtomicPtr<()>,
     deadline: AtomicU64,
     extra: Option<NonNull<Extra>>,
@@ -96,7 +96,8 @@ pub(crate) struct Extra {
     /// Which of a merged context's parents are hopeless: [`PARENT`], [`OTHER`].
     lost: AtomicU32,
     foreign: Option<Arc<dyn Foreign>>,
-    deadline_cause: Option<Cause>,
+    /// Read by whoever wins the decision to fire; taken when there is none to win any more.
+    deadline_cause: UnsafeCell<Option<Cause>>,
 }
 
 /// The second parent of a merged context.
@@ -133,6 +134,33 @@ pub(crate) enum Above {
 }
 
 const STRONG: usize = 0b01;
+
+/// The values that can be seen from a node: a pointer, tagged if a share of them is the node's own. Otherwise what is
+/// above the node keeps them.
+#[derive(Copy, Clone)]
+struct Values(*const Binding);
+
+const OWN: usize = 0b1;
+
+impl Values {
+    fn seen(head: *const Binding) -> Values {
+        Values(head)
+    }
+
+    fn own(head: *const Binding) -> Values {
+        Values(head.map_addr(|a| a | OWN))
+    }
+
+    #[inline]
+    fn head(self) -> *const Binding {
+        self.0.map_addr(|a| a & !OWN)
+    }
+
+    #[inline]
+    fn is_own(self) -> bool {
+        self.0.addr() & OWN != 0
+    }
+}
 
 impl Parent {
     fn of(above: Above) -> Parent {
@@ -194,18 +222,12 @@ impl Node {
     /// The values that can be seen from here.
     #[inline]
     pub(crate) fn values(&self) -> *const Binding {
-        self.values
+        self.values.head()
     }
 
     /// Whether the chain of values starts with a share of our own: then we were derived from a value's context.
     pub(crate) fn owns_values(&self) -> bool {
-        let above = match self.above() {
-            // SAFETY: what is above us is alive.
-            Above::Slot(node) | Above::Strong(node) => unsafe { node.as_ref() }.values,
-            // SAFETY: as above.
-            Above::Base(base) => unsafe { base.values() },
-        };
-        !std::ptr::eq(above, self.values)
+        self.values.is_own()
     }
 
     pub(crate) fn extra(&self) -> Option<&Extra> {
@@ -259,7 +281,7 @@ impl Extra {
             link: UnsafeCell::new(Link::None),
             lost: AtomicU32::new(0),
             foreign: None,
-            deadline_cause: None,
+            deadline_cause: UnsafeCell::new(None),
         }
     }
 
@@ -267,6 +289,23 @@ impl Extra {
         self.link.with(|link| {
             // SAFETY: fixed when the constructor returned.
             unsafe { *link }
+        })
+    }
+
+    fn deadline_cause(&self) -> Option<Cause> {
+        self.deadline_cause.with(|cause| {
+            // SAFETY: taken only if nobody can win the decision any more (`forgo_deadline`).
+            unsafe { (*cause).clone() }
+        })
+    }
+
+    /// # Safety
+    ///
+    /// Nobody has won the decision to fire the deadline, and nobody can.
+    unsafe fn take_deadline_cause(&self) -> Option<Cause> {
+        self.deadline_cause.with_mut(|cause| {
+            // SAFETY: forwarded.
+            unsafe { (*cause).take() }
         })
     }
 

@@ -60,6 +60,31 @@ impl Agenda {
     }
 }
 
+/// The common way out, for a node in whose slots nobody ever sat and that has nothing of its own. False, and nothing but
+/// the timer is touched: take the long way.
+///
+/// # Safety
+///
+/// The last handle of the node is gone. If this returns true, so is the node.
+#[inline]
+pub(super) unsafe fn leave_as_leaf(this: NonNull<Node>) -> bool {
+    // SAFETY: forwarded.
+    let node = unsafe { this.as_ref() };
+    let (Above::Slot(_), Some(seat)) = (node.above(), node.seat()) else { return false };
+    let plain = node.slots.is_virgin() && node.extra.is_none() && !node.values.is_own() && !node.state.owns_cause();
+    if !plain || node.let_timer_go() {
+        return false;
+    }
+    // SAFETY: we sit there.
+    if !unsafe { seat.leave_untagged(Entry::new(Kind::Child, this)) } {
+        return false;
+    }
+    node.canary.kill();
+    // SAFETY: nobody can have found it: its seat bore no tag. There is nothing behind its slots.
+    unsafe { reclaim::bury(this.as_ptr()) };
+    true
+}
+
 /// The last handle of a node is gone. What is left to do in user code is put into `told`.
 ///
 /// # Safety
@@ -247,7 +272,7 @@ unsafe fn finish(this: NonNull<Node>, agenda: &mut Agenda, told: &mut Told) {
         }
     }
     let above = node.above();
-    let owned_values = if node.owns_values() { node.values } else { ptr::null() };
+    let owned_values = if node.owns_values() { node.values() } else { ptr::null() };
     let mut leave = |parent: NonNull<Node>, seat: Option<Seat>, entry: Entry| {
         let seat = seat.expect("whoever sits in a slot knows its seat");
         // SAFETY: we sit there; the parent is not touched again unless it waits for our count.
@@ -276,8 +301,13 @@ unsafe fn finish(this: NonNull<Node>, agenda: &mut Agenda, told: &mut Told) {
             let cause = unsafe { node.state.take_cause() };
             cause.into_iter().for_each(|cause| told.garbage.push(Garbage::Cause(cause)));
         }
-        // Whoever looks may still end a live node with a cause of its own, or read the deadline's cause: those go with
-        // the memory.
+        if let Some(extra) = node.extra().filter(|_| node.forgo_deadline()) {
+            // SAFETY: forgone.
+            let cause = unsafe { extra.take_deadline_cause() };
+            cause.into_iter().for_each(|cause| told.garbage.push(Garbage::Cause(cause)));
+        }
+        // Whoever looks may still end a live node with a cause of its own, or read the cause of a deadline that fires:
+        // those go with the memory.
         // SAFETY: unreachable from any slot, claim or handle.
         unsafe { reclaim::pin().retire(this.as_ptr().cast(), bury) };
     } else {

@@ -4,7 +4,7 @@
 //! at first, then the slot is taken by one compare-and-swap: if the parent ends in between, the swap finds the tag.
 
 use super::foreign::Task;
-use super::{Above, BIAS, Derived, Extra, Link, Node, Parent, bequest};
+use super::{Above, BIAS, Derived, Extra, Link, Node, Parent, Values, bequest};
 use crate::base::Base;
 use crate::cause::Cause;
 use crate::clock::{self, NEVER, Tick};
@@ -59,7 +59,7 @@ impl Plan {
     /// With this cause if its own deadline ends it.
     pub(crate) fn cause(mut self, cause: Cause) -> Plan {
         let mut extra = Box::new(Extra::new(Derived::Cancel));
-        extra.deadline_cause = Some(cause.with_kind(Error::DeadlineExceeded));
+        extra.deadline_cause = UnsafeCell::new(Some(cause.with_kind(Error::DeadlineExceeded)));
         self.extra = Some(extra);
         self
     }
@@ -212,7 +212,7 @@ unsafe fn born_late(origin: Origin, mut plan: Plan) -> NonNull<Node> {
         // SAFETY: forwarded.
         return unsafe { born_ended(origin, plan, None, ended) };
     }
-    let cause = plan.extra.as_ref().and_then(|extra| extra.deadline_cause.clone());
+    let cause = plan.extra.as_ref().and_then(|extra| extra.deadline_cause());
     let ended = Ended::own(cause.unwrap_or_else(|| Cause::from(Error::DeadlineExceeded)));
     // SAFETY: forwarded.
     unsafe { build(origin, strong(origin), &mut plan, State::born(ended)) }
@@ -238,7 +238,7 @@ fn strong(origin: Origin) -> Above {
 unsafe fn build(origin: Origin, above: Above, plan: &mut Plan, state: State) -> NonNull<Node> {
     let inherited = match origin {
         // SAFETY: forwarded.
-        Origin::Node(node, _) => unsafe { node.as_ref() }.values,
+        Origin::Node(node, _) => unsafe { node.as_ref() }.values(),
         Origin::Base(base, _) => {
             // SAFETY: forwarded.
             unsafe { base.share() };
@@ -246,12 +246,15 @@ unsafe fn build(origin: Origin, above: Above, plan: &mut Plan, state: State) -> 
             unsafe { base.values() }
         }
     };
-    let values = origin.values();
-    if !ptr::eq(inherited, values) {
-        // Derived from a value's context: a share of our own. Otherwise what is above us keeps the values.
+    let head = origin.values();
+    let values = if ptr::eq(inherited, head) {
+        Values::seen(head)
+    } else {
+        // Derived from a value's context.
         // SAFETY: forwarded.
-        unsafe { Binding::share(values) };
-    }
+        unsafe { Binding::share(head) };
+        Values::own(head)
+    };
     let extra = plan.extra.take().map(|extra| NonNull::from(Box::leak(extra)));
     let node = Node {
         slots: if state.is_done() { SlotList::closed() } else { SlotList::new() },

@@ -10,12 +10,14 @@
 
 use super::Node;
 use super::release;
-use super::told::Told;
+use super::told::{Garbage, Told};
+use crate::base::Base;
 use crate::config;
 use crate::hook::{Hook, Job};
 use crate::shield::Shield;
 use crate::signal::Signal;
 use crate::slots::Left;
+use crate::value::Binding;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::ptr::NonNull;
@@ -52,6 +54,15 @@ impl Told {
             }
         }
         let _ = DEPTH.try_with(|cell| cell.set(depth));
+    }
+
+    /// Tells everybody; the first panic goes on from here.
+    fn tell_alone(self) {
+        if !self.is_empty() {
+            let mut shield = Shield::new();
+            self.tell(&mut shield);
+            shield.finish();
+        }
     }
 
     fn tell_now(mut self, shield: &mut Shield) {
@@ -120,15 +131,48 @@ pub(crate) fn run_now(job: Job) {
 #[inline]
 pub(crate) unsafe fn drop_handle(node: NonNull<Node>) {
     // SAFETY: ours until now.
-    if unsafe { node.as_ref() }.handles.release() {
+    if !unsafe { node.as_ref() }.handles.release() {
+        return;
+    }
+    // SAFETY: that was the last handle.
+    if !unsafe { release::leave_as_leaf(node) } {
+        // SAFETY: as above, and the node is still there.
+        unsafe { drop_last(node) };
+    }
+}
+
+/// # Safety
+///
+/// The last handle of the node is gone.
+#[cold]
+unsafe fn drop_last(node: NonNull<Node>) {
+    let mut told = Told::default();
+    // SAFETY: forwarded.
+    unsafe { release::last_handle_gone(node, &mut told) };
+    told.tell_alone();
+}
+
+/// Gives a share of values back, whose drops are user code.
+///
+/// # Safety
+///
+/// The caller owns the share, and is in no critical section.
+pub(crate) unsafe fn drop_values(values: *const Binding) {
+    let mut told = Told::default();
+    told.garbage.push(Garbage::Values(values));
+    told.tell_alone();
+}
+
+/// Gives a count of a base back, which may keep values.
+///
+/// # Safety
+///
+/// The caller owns the count, and is in no critical section.
+pub(crate) unsafe fn drop_base(base: Base) {
+    if base.counts() {
         let mut told = Told::default();
-        // SAFETY: that was the last handle.
-        unsafe { release::last_handle_gone(node, &mut told) };
-        if !told.is_empty() {
-            let mut shield = Shield::new();
-            told.tell(&mut shield);
-            shield.finish();
-        }
+        told.garbage.push(Garbage::Base(base));
+        told.tell_alone();
     }
 }
 

@@ -120,6 +120,12 @@ impl SlotList {
         }
     }
 
+    /// Whether nobody ever sat in it; for the owner's last handle.
+    #[inline]
+    pub(crate) fn is_virgin(&self) -> bool {
+        self.inline[0].is_virgin()
+    }
+
     /// Closes the list if nobody ever sat in it: one write. False: walk it with a [`Position`].
     #[inline]
     pub(crate) fn close_if_virgin(&self) -> bool {
@@ -129,7 +135,7 @@ impl SlotList {
     /// The last handle is gone: tags everybody who sits here, and says how many they are. Each of them will count the
     /// owner down when it leaves.
     pub(crate) fn orphan(&self) -> usize {
-        if self.inline[0].is_virgin() {
+        if self.is_virgin() {
             return 0;
         }
         let count = |slots: &[Slot]| slots.iter().filter(|slot| slot.orphan()).count();

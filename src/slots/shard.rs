@@ -71,6 +71,26 @@ impl Seat {
     /// `entry` sits here, and nobody else makes it leave.
     #[inline]
     pub(crate) unsafe fn leave(self, entry: Entry) -> Left {
+        self.prepare();
+        // SAFETY: the occupied slot keeps the owner alive.
+        unsafe { self.slot.as_ref() }.leave(entry)
+    }
+
+    /// The same, if the slot bears no tag: then the owner may be gone. False: nothing has happened.
+    ///
+    /// # Safety
+    ///
+    /// As for `leave`.
+    #[inline]
+    pub(crate) unsafe fn leave_untagged(self, entry: Entry) -> bool {
+        self.prepare();
+        // SAFETY: as above.
+        unsafe { self.slot.as_ref() }.leave_untagged(entry)
+    }
+
+    /// While the seat is still occupied: says where there will be room, and now and then tidies up.
+    #[inline]
+    fn prepare(self) {
         if let Some(shard) = self.shard {
             // SAFETY: the occupied slot keeps the owner, and so the shard, alive.
             let shard = unsafe { shard.as_ref() };
@@ -79,8 +99,6 @@ impl Seat {
                 shard.tidy();
             }
         }
-        // SAFETY: as above.
-        unsafe { self.slot.as_ref() }.leave(entry)
     }
 }
 

@@ -160,12 +160,11 @@ impl Slot {
     /// | entry CLOSED   | VACATED CLOSED   | the epoch                   |
     #[inline]
     pub(crate) fn leave(&self, entry: Entry) -> Left {
-        let vacated = ptr::without_provenance_mut(VACATED);
-        // ORDERING: vacate (writer). The failure load is only a guess for the loop.
-        let mut seen = match self.0.compare_exchange(entry.0.as_ptr(), vacated, Ordering::Release, Ordering::Relaxed) {
-            Ok(_) => return Left::default(),
-            Err(now) => now,
-        };
+        if self.leave_untagged(entry) {
+            return Left::default();
+        }
+        let vacated = ptr::without_provenance_mut::<()>(VACATED);
+        let mut seen = self.0.load(Ordering::Relaxed);
         loop {
             debug_assert_eq!(strip(seen, TAGS), entry.0.as_ptr(), "left a seat that was not its own");
             // VACATED stays beside the tags: a closed gate that looked virgin would hide the slots behind it.
@@ -176,6 +175,14 @@ impl Slot {
                 Err(now) => seen = now,
             }
         }
+    }
+
+    /// The first row of [`Slot::leave`]; false for the others, and nothing has happened.
+    #[inline]
+    pub(crate) fn leave_untagged(&self, entry: Entry) -> bool {
+        let vacated = ptr::without_provenance_mut(VACATED);
+        // ORDERING: vacate (writer).
+        self.0.compare_exchange(entry.0.as_ptr(), vacated, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
     /// Tags the slot CLOSED and says who sits here. From now on nobody enters, and who leaves uses the epoch.
