@@ -1,7 +1,6 @@
 //! Waiting for the end: signals and hooks take a seat in a node's slots.
 
-use super::Node;
-use super::tell;
+use super::{Node, bequest, tell};
 use crate::hook::{Hook, Job};
 use crate::shield::Shield;
 use crate::signal::Signal;
@@ -70,6 +69,8 @@ pub(crate) fn hook<F: FnOnce() + Send + 'static>(node: &Node, function: F) -> (N
         return (hook, None);
     }
     fresh.place(None);
+    // A function never runs in a tree that is half marked: help first.
+    node.end(bequest(node));
     // Nobody else knows it, so nobody else can claim it.
     let claimed = fresh.claim();
     debug_assert!(claimed);
