@@ -12,7 +12,8 @@
 //!
 //! # Not here
 //!
-//! A client whose machine or network vanished: no packet says so. Deadlines end its requests.
+//! A client whose machine or network vanished: no packet says so. And a client that has sent ahead more than the
+//! socket takes in: its FIN stands in line behind that. Deadlines end their requests.
 
 use crate::cause::Why;
 use socket2::SockRef;

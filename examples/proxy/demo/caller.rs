@@ -7,7 +7,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use socket2::SockRef;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -70,6 +70,17 @@ impl Caller {
     }
 }
 
+/// How a client goes.
+#[derive(Copy, Clone, PartialEq)]
+pub(crate) enum Leave {
+    /// FIN, and nobody there.
+    Close,
+    /// RST.
+    Reset,
+    /// FIN, and somebody who would still read.
+    HalfClose,
+}
+
 /// A connection to write any bytes to, and to leave at any time.
 pub(crate) struct Raw(TcpStream);
 
@@ -97,13 +108,18 @@ impl Raw {
         Ok(heard)
     }
 
-    /// Closes, with RST instead of FIN if `abruptly`, and says when.
-    pub(crate) fn leave(self, abruptly: bool) -> io::Result<Instant> {
-        if abruptly {
-            SockRef::from(&self.0).set_linger(Some(Duration::ZERO))?;
+    /// Goes, and says when. What is left of the connection stays as it is for as long as it is kept.
+    pub(crate) fn leave(self, how: Leave) -> io::Result<(Instant, Option<Raw>)> {
+        let socket = SockRef::from(&self.0);
+        if how == Leave::Reset {
+            socket.set_linger(Some(Duration::ZERO))?;
         }
         let at = Instant::now();
+        if how == Leave::HalfClose {
+            socket.shutdown(Shutdown::Write)?;
+            return Ok((at, Some(self)));
+        }
         drop(self);
-        Ok(at)
+        Ok((at, None))
     }
 }

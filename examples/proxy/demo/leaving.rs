@@ -1,6 +1,6 @@
 //! Clients that do not stay for the answer, or do not listen to it.
 
-use super::caller::Raw;
+use super::caller::{Leave, Raw};
 use super::origin::Probe;
 use super::report::{Outcome, Row};
 use super::scenes::together;
@@ -14,12 +14,13 @@ use std::time::{Duration, Instant};
 /// One by one: how fast the upstream is told is measured here.
 pub(super) async fn play(world: &World, tally: &mut Tally) {
     let behind = SECOND.repeat(750);
-    tally.show_told(&leave(world, 50, "client closes", HANG, "", false).await);
-    tally.show_told(&leave(world, 50, "client closes, a second request behind", HANG, SECOND, false).await);
-    tally.show_told(&leave(world, 20, "client closes, 750 requests behind", HANG, &behind, false).await);
-    tally.show_told(&leave(world, 20, "client resets, a second request behind", HANG, SECOND, true).await);
-    tally.show_told(&leave(world, 20, "client closes inside its upload", UPLOAD, "the beginning", false).await);
-    tally.show_told(&leave(world, 20, "client closes inside the answer", DRIP, "", false).await);
+    tally.show_told(&leave(world, 50, "client closes", HANG, "", Leave::Close).await);
+    tally.show_told(&leave(world, 50, "client closes, a second request behind", HANG, SECOND, Leave::Close).await);
+    tally.show_told(&leave(world, 20, "client closes, 750 requests behind", HANG, &behind, Leave::Close).await);
+    tally.show_told(&leave(world, 20, "client closes its half, a second request behind", HANG, SECOND, Leave::HalfClose).await);
+    tally.show_told(&leave(world, 20, "client resets, a second request behind", HANG, SECOND, Leave::Reset).await);
+    tally.show_told(&leave(world, 20, "client closes inside its upload", UPLOAD, "the beginning", Leave::Close).await);
+    tally.show_told(&leave(world, 20, "client closes inside the answer", DRIP, "", Leave::Close).await);
     tally.show_told(&stalled(world).await);
 }
 
@@ -36,7 +37,7 @@ async fn leave(
     asked: &'static str,
     (what, header): (&str, &str),
     behind: &str,
-    abruptly: bool,
+    how: Leave,
 ) -> Row {
     let mut row = Row::new(asked, "the upstream is told; the cause is the client", count);
     for _ in 0..count {
@@ -49,7 +50,7 @@ async fn leave(
             if what.starts_with(DRIP.0) {
                 raw.hear(1024).await?;
             }
-            let at = raw.leave(abruptly)?;
+            let (at, _rest) = raw.leave(how)?;
             gone(world, &what, probe.lost().await.duration_since(at)).await
         };
         row.add(left.await);
@@ -85,7 +86,7 @@ async fn stalled(world: &World) -> Row {
             if last - before >= MOST {
                 return Err(io::Error::other(format!("{} bytes are piling up", last - before)));
             }
-            let at = raw.leave(false)?;
+            let (at, _) = raw.leave(Leave::Close)?;
             gone(world, &what, probe.lost().await.duration_since(at)).await
         };
         row.add(played.await);
@@ -103,7 +104,8 @@ async fn endless(world: &World, front: &Front) -> io::Result<(Raw, Probe, String
     Ok((raw, probe, what))
 }
 
-/// The deadline of a request whose client does not read does not wait for that: the upstream is released.
+/// The deadline of a request whose client does not read does not wait for that: the upstream is released, long before
+/// the connection is closed for being idle.
 pub(super) async fn unread(world: Arc<World>) -> Row {
     let call = |_| {
         let world = Arc::clone(&world);
@@ -112,7 +114,8 @@ pub(super) async fn unread(world: Arc<World>) -> Row {
             let (_raw, mut probe, _) = endless(&world, &world.strict).await?;
             let took = probe.lost().await.duration_since(asked);
             let ending = "upstream told".to_owned();
-            Ok(Outcome { ending, cause: String::new(), took, right: took >= STRICT.timeout })
+            let right = took >= STRICT.timeout && took < STRICT.idle;
+            Ok(Outcome { ending, cause: String::new(), took, right })
         }
     };
     together(Row::new("endless, strict: client takes no more", "upstream told, not early", 3), (0..3).map(call)).await

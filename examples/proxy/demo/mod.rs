@@ -30,6 +30,8 @@ use tokio::task::{JoinError, JoinHandle};
 
 /// More than any machine needs: what hangs is found by this.
 const LIMIT: Duration = Duration::from_secs(120);
+/// More than the last task needs to drop what it holds.
+const LAST: Duration = Duration::from_secs(10);
 const MS: Duration = Duration::from_millis(1);
 /// What no request is expected to wait for.
 const AGES: Duration = Duration::from_secs(60);
@@ -112,7 +114,8 @@ pub(crate) async fn run() -> Result<bool, Box<dyn Error>> {
         println!("{name:<8} {}", ctx.run(front.task).await.map_err(|error| ctx.cause().unwrap_or(error.into()))??);
     }
     // The last upstream connections are dropped by tasks of their own.
-    while world.ledger.alive() > 0 && started.elapsed() < LIMIT {
+    stop.reset_timeout(LAST);
+    while world.ledger.alive() > 0 && !ctx.is_done() {
         pause(&ctx, MS).await;
     }
     stop.cancel();

@@ -261,8 +261,8 @@ fn idle(
 ) -> impl Future<Output = Row> + use<> {
     let addr = world.brisk.addr;
     let call = move |_| async move {
-        let mut raw = Raw::dial(addr).await?;
         let asked = Instant::now();
+        let mut raw = Raw::dial(addr).await?;
         raw.say(say).await?;
         let heard = raw.hear_all().await?;
         let took = asked.elapsed();
