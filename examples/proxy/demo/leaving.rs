@@ -17,7 +17,9 @@ pub(super) async fn play(world: &World, tally: &mut Tally) {
     tally.show_told(&leave(world, 50, "client closes", HANG, "", Leave::Close).await);
     tally.show_told(&leave(world, 50, "client closes, a second request behind", HANG, SECOND, Leave::Close).await);
     tally.show_told(&leave(world, 20, "client closes, 750 requests behind", HANG, &behind, Leave::Close).await);
-    tally.show_told(&leave(world, 20, "client closes its half, a second request behind", HANG, SECOND, Leave::HalfClose).await);
+    tally.show_told(
+        &leave(world, 20, "client closes its half, a second request behind", HANG, SECOND, Leave::HalfClose).await,
+    );
     tally.show_told(&leave(world, 20, "client resets, a second request behind", HANG, SECOND, Leave::Reset).await);
     tally.show_told(&leave(world, 20, "client closes inside its upload", UPLOAD, "the beginning", Leave::Close).await);
     tally.show_told(&leave(world, 20, "client closes inside the answer", DRIP, "", Leave::Close).await);
