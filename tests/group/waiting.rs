@@ -125,9 +125,21 @@ fn a_join_wakes_once_when_the_last_has_left() {
 
 #[test]
 fn a_group_is_used_once() {
-    let group = group();
-    group.spawn(|_ctx| Fine::Ok(())).unwrap();
-    group.wait().unwrap();
+    // Closed by who waits, when everybody has left already.
+    let before = group();
+    block_on(before.task(ready(Fine::Ok(())))).unwrap();
+    before.wait().unwrap();
+    takes_nobody(&before);
+    // Closed by the last to leave, while somebody waits.
+    let after = group();
+    let (task, mut join) = (after.task(ready(Fine::Ok(()))), Box::pin(after.join()));
+    assert!(poll(join.as_mut()).is_pending());
+    block_on(task).unwrap();
+    takes_nobody(&after);
+    block_on(join).unwrap();
+}
+
+fn takes_nobody(group: &Group) {
     let ended = |refused: Result<(), SpawnError>| match refused.unwrap_err() {
         SpawnError::Ended(cause) => cause.to_string(),
         other => panic!("{other:?}"),
