@@ -59,7 +59,7 @@ fn one_of_each(random: &mut Random, parent: &Context, other: &Context) -> (Conte
 ///
 /// Whoever registers a function where a far deadline or a future could still call it has to stop it: until then it
 /// keeps its context, by the rules.
-struct Held(Context, Option<CancelHandle>, Option<AfterFunc>);
+struct Held(Context, #[expect(dead_code)] Option<CancelHandle>, Option<AfterFunc>);
 
 impl Drop for Held {
     fn drop(&mut self) {
