@@ -213,6 +213,31 @@ fn without_a_window_deadlines_are_still_never_early() {
     }
 }
 
+/// Pushed back a little, just before it fires: the reminder surfaces before the deadline has come.
+#[test]
+fn d4_a_deadline_pushed_back_at_the_last_moment_is_not_early_either() {
+    let _alone = alone();
+    let mut random = Random::new(8);
+    for window in [Duration::ZERO, Duration::from_millis(1)] {
+        Config::default().timer_window(window).install();
+        for _ in 0..stress(10) {
+            let (tell, told) = mpsc::channel();
+            let at = Instant::now() + Duration::from_millis(2);
+            for n in 0..40 {
+                let (ctx, handle) = Context::background().with_deadline(at + Duration::from_micros(n));
+                let later = at + Duration::from_micros(n + 1 + random.next() % 1_500);
+                let last = if handle.reset_deadline(later) { later } else { at };
+                let tell = tell.clone();
+                ctx.after_func(move || tell.send((last, Instant::now())).unwrap());
+            }
+            drop(tell);
+            for (last, seen) in told {
+                assert!(seen >= last, "{:?} early with a window of {window:?}", last - seen);
+            }
+        }
+    }
+}
+
 /// With a long window a deadline is past long before the driver comes: a parent that is, and its deadline.
 fn overdue(window: Duration) -> (Context, CancelHandle, Instant) {
     Config::default().timer_window(window).install();
