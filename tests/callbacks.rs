@@ -292,6 +292,31 @@ fn a3_an_armed_deadline_of_its_own_or_above_keeps_a_function_too() {
 }
 
 #[test]
+fn a3_a_foreign_parent_that_may_still_end_it_keeps_a_function() {
+    let tale = Tale::new();
+    let (foreign, future) = Foreign::<&'static str>::new();
+    Context::background().with_cancel_on(future).0.with_cancel().0.after_func(tale.function());
+    assert!(tale.is_waiting() && !foreign.dropped());
+    foreign.complete("foreign");
+    assert!(tale.has_run());
+}
+
+#[test]
+fn a3_a_merged_parent_that_may_still_end_it_keeps_a_function() {
+    let (waiting, unrun) = (Tale::new(), Tale::new());
+    let (other, other_handle) = Context::background().with_cancel();
+    let (lost, lost_handle) = Context::background().with_cancel();
+    Context::background().with_cancel_from(&other).0.after_func(waiting.function());
+    Context::background().with_cancel_from(&lost).0.after_func(unrun.function());
+    drop((other, lost));
+    assert!(waiting.is_waiting() && unrun.is_waiting());
+    drop(lost_handle);
+    assert!(unrun.is_dropped_unrun());
+    other_handle.cancel();
+    assert!(waiting.has_run());
+}
+
+#[test]
 fn a3_a_function_on_a_context_that_can_no_longer_end_is_dropped_unrun() {
     let tale = Tale::new();
     let (ctx, handle) = Context::background().with_cancel();

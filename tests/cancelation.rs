@@ -77,7 +77,7 @@ fn merged_rig() -> (Context, Vec<Party>) {
             ("own", Box::new(move || own.cancel_cause("own"))),
             ("parent", Box::new(move || parent_handle.cancel_cause("parent"))),
             ("other", Box::new(move || other_handle.cancel_cause("other"))),
-            ("context deadline exceeded", Box::new(move || drop(clock.reset_deadline(past())))),
+            ("context deadline exceeded", Box::new(move || _ = clock.reset_deadline(past()))),
         ],
     )
 }
@@ -93,7 +93,7 @@ fn foreign_rig() -> (Context, Vec<Party>) {
             ("own", Box::new(move || own.cancel_cause("own"))),
             ("parent", Box::new(move || parent_handle.cancel_cause("parent"))),
             ("foreign", Box::new(move || foreign.complete("foreign"))),
-            ("context deadline exceeded", Box::new(move || drop(clock.reset_timeout(Duration::ZERO)))),
+            ("context deadline exceeded", Box::new(move || _ = clock.reset_timeout(Duration::ZERO))),
         ],
     )
 }

@@ -130,7 +130,8 @@ fn dropping_the_context_drops_the_future_at_once_and_late_wakes_do_no_harm() {
     let waker = foreign.waker().unwrap();
     waker.wake_by_ref();
     drop(foreign);
-    waker.clone().wake();
+    let second = waker.clone();
+    second.wake();
     waker.wake();
 }
 

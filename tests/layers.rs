@@ -159,6 +159,12 @@ fn named_in(file: &str, source: &str) -> Vec<Named> {
             }
             "{" => braces.push(false),
             "}" if braces.pop() == Some(true) => drop(module.pop()),
+            // `pub(in path)` says who may look in, and leans on nobody.
+            "in" if i > 1 && word(i - 1) == "(" && word(i - 2) == "pub" => {
+                while i < tokens.len() && word(i) != ")" {
+                    i += 1;
+                }
+            }
             "use" => signpost = i > 0 && matches!(word(i - 1), "pub" | ")"),
             ";" => signpost = false,
             start if word(i + 1) == "::" && (i == 0 || word(i - 1) != "::") => {
@@ -235,7 +241,7 @@ fn faults(files: &[(String, String)]) -> Vec<String> {
     let modules: BTreeMap<Vec<String>, &str> = files.iter().map(|(file, _)| (module_of(file), file.as_str())).collect();
     let file_of = |words: &[String]| (0..=words.len()).rev().find_map(|n| modules.get(&words[..n]).copied());
     let mut faults = Vec::new();
-    let mut leans: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut leans: Leans<'_> = BTreeMap::new();
     let room_of = |file: &str| module_of(file).first().cloned().unwrap_or_else(|| ROOF.to_owned());
     for (file, source) in files {
         let room = room_of(file);
@@ -265,16 +271,22 @@ fn faults(files: &[(String, String)]) -> Vec<String> {
                 }
             }
             if to != file && !named.signpost {
-                leans.entry(file).or_default().insert(to);
+                leans.entry(file).or_default().entry(to).or_insert(named.line);
             }
         }
     }
-    faults.extend(cycles(&leans).iter().map(|cycle| format!("an import cycle: {}", cycle.join(" -> "))));
+    for cycle in cycles(&leans) {
+        let steps: Vec<_> = cycle.windows(2).map(|step| format!("{}:{}", step[0], leans[step[0]][step[1]])).collect();
+        faults.push(format!("an import cycle: {} -> {}", steps.join(" -> "), cycle[0]));
+    }
     faults
 }
 
+/// Which file leans on which others, and in which line.
+type Leans<'a> = BTreeMap<&'a str, BTreeMap<&'a str, usize>>;
+
 /// One cycle for each file from which one can come back to it, the shortest way.
-fn cycles<'a>(leans: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> Vec<Vec<&'a str>> {
+fn cycles<'a>(leans: &Leans<'a>) -> Vec<Vec<&'a str>> {
     let mut found: Vec<Vec<&str>> = Vec::new();
     for &start in leans.keys() {
         let mut ways = vec![vec![start]];
@@ -283,7 +295,7 @@ fn cycles<'a>(leans: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> Vec<Vec<&'a str>>
         'search: while next < ways.len() {
             let way = ways[next].clone();
             next += 1;
-            for &to in leans.get(way[way.len() - 1]).into_iter().flatten() {
+            for &to in leans.get(way[way.len() - 1]).into_iter().flat_map(BTreeMap::keys) {
                 let mut longer = way.clone();
                 longer.push(to);
                 if to == start {
@@ -389,7 +401,7 @@ fn the_check_sees_cycles_inside_a_directory() {
         ("node/tell.rs", "use crate::node::walk;"),
     ];
     let found = faults_of(&files);
-    assert_eq!(found, ["an import cycle: node/tell.rs -> node/walk.rs -> node/tell.rs"]);
+    assert_eq!(found, ["an import cycle: node/tell.rs:1 -> node/walk.rs:1 -> node/tell.rs"]);
     let round = faults_of(&[("node/mod.rs", "mod walk; fn f() { walk::g() }"), ("node/walk.rs", "use super::f;")]);
     assert_eq!(round.len(), 1, "{round:?}");
 }
@@ -404,6 +416,7 @@ fn the_check_does_not_count_comments_strings_and_unit_tests() {
         const C: char = '"'; const D: char = '\''; // crate::node
         fn life<'a>(x: &'a str) -> &'a str { x }
         mod tests { use crate::node::Node; use crate::Context; }
+        pub(in crate::node) struct Seen;
     "##;
     assert_eq!(faults_of(&[("slots.rs", innocent), ("node/mod.rs", "")]), [""; 0]);
     let guilty = format!("{innocent}\nuse crate::node::Node;");
