@@ -66,8 +66,10 @@ impl<F: FnOnce() + Send + 'static> HookOf<F> {
         let this = hook.cast::<HookOf<F>>();
         // SAFETY: the caller counts it.
         unsafe { this.as_ref() }.function.with_mut(|function| {
+            // SAFETY: forwarded: the winner's alone.
+            let function = unsafe { &mut *function };
             // SAFETY: forwarded: taken once.
-            unsafe { ManuallyDrop::take(&mut *function) }
+            unsafe { ManuallyDrop::take(function) }
         })
     }
 }

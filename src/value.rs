@@ -53,8 +53,10 @@ impl<T: Send + Sync + 'static> Bound<T> {
         name: type_name::<T>,
         drop: |binding| {
             let bound = binding.cast::<Bound<T>>().as_ptr();
-            // SAFETY: called once, by the last owner; `KIND` belongs to this type only.
-            unsafe { ptr::drop_in_place(&raw mut (*bound).value) };
+            // SAFETY: `KIND` belongs to this type only.
+            let value = unsafe { &raw mut (*bound).value };
+            // SAFETY: called once, by the last owner.
+            unsafe { ptr::drop_in_place(value) };
         },
         free: |binding| {
             let bound = binding.cast::<std::mem::ManuallyDrop<Bound<T>>>().as_ptr();

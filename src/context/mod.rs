@@ -326,8 +326,12 @@ impl Context {
                 unsafe { Context::release_word(base) };
                 drop(values);
             }
-            // SAFETY: a base, by its tag.
-            _ => unsafe { node::drop_base(Base::of_word(word)) },
+            _ => {
+                // SAFETY: a base, by its tag.
+                let base = unsafe { Base::of_word(word) };
+                // SAFETY: forwarded.
+                unsafe { node::drop_base(base) };
+            }
         }
     }
 }

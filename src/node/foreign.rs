@@ -132,7 +132,9 @@ where
         if let Some(node) = NonNull::new(self.node.load(Ordering::Relaxed)).filter(|_| claimed) {
             let ended = unused.take().map(Ended::own);
             // SAFETY: claimed under the pin.
-            unused = ended.and_then(|ended| unsafe { node.as_ref().mark(ended, &mut told) });
+            let node = unsafe { node.as_ref() };
+            // SAFETY: as above.
+            unused = ended.and_then(|ended| unsafe { node.mark(ended, &mut told) });
         }
         drop(pin);
         told.garbage.push(Garbage::Future(Arc::clone(self) as Arc<dyn Foreign>));

@@ -354,8 +354,10 @@ unsafe fn dismantle(this: NonNull<Node>) -> (Option<Cause>, Option<Box<Extra>>) 
 
 /// The same from the epoch: nobody is there to hear of a panic.
 unsafe fn bury(this: *mut ()) {
-    // SAFETY: retired once, as a node.
-    let leftovers = unsafe { dismantle(NonNull::new_unchecked(this.cast())) };
+    // SAFETY: retired as a node.
+    let node = unsafe { NonNull::new_unchecked(this.cast()) };
+    // SAFETY: retired once.
+    let leftovers = unsafe { dismantle(node) };
     let mut shield = Shield::new();
     shield.run(|| drop(leftovers));
     shield.absorb();

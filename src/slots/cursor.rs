@@ -4,7 +4,7 @@
 
 use super::shard::{Block, Desk, Seat};
 use super::slot::{Entry, Found, Slot};
-use super::{CLOSED, INLINE, SlotList, desks};
+use super::{CLOSED, INLINE, SlotList, desk, desks};
 use crate::sync::{self, Ordering, Tagged};
 use std::ptr::NonNull;
 
@@ -65,7 +65,7 @@ impl Position {
                 // ORDERING: table (reader).
                 n => desks(list.table.load(Ordering::Acquire)).map(|desks| {
                     // SAFETY: in bounds: `corner` goes up to the number of desks.
-                    unsafe { desks.add(n - 1).as_ref() }
+                    unsafe { desk(desks, n - 1) }
                 }),
             };
             let (slots, shard): (&[Slot], _) = match (desk, self.row) {

@@ -77,22 +77,20 @@ impl SlotList {
         if let Some(desks) = desks(table) {
             let index = sync::thread_index() % sync::shard_count();
             // SAFETY: in bounds; the table lives as long as the list.
-            let desk = unsafe { desks.add(index).as_ref() };
+            let desk = unsafe { desk(desks, index) };
             if take_beside(&desk.slots, entry, &mut placed)?.is_none() {
                 desk.shard.take(entry, &mut placed)?;
             }
             return Ok(());
         }
-        let Some(collided) = take_beside(&self.inline, entry, &mut placed)? else {
-            // Another way round: `None` means that both are busy.
-            let grown = self.shard.take(entry, &mut placed)?;
-            if grown {
-                self.crowd(4);
+        match take_beside(&self.inline, entry, &mut placed)? {
+            Some(false) => {}
+            Some(true) => self.crowd(1),
+            None => {
+                if self.shard.take(entry, &mut placed)? {
+                    self.crowd(4);
+                }
             }
-            return Ok(());
-        };
-        if collided {
-            self.crowd(1);
         }
         Ok(())
     }
@@ -144,7 +142,7 @@ impl SlotList {
         if let Some(desks) = desks(self.table.load(Ordering::Relaxed)) {
             for index in 0..sync::shard_count() {
                 // SAFETY: in bounds; the table lives as long as the list.
-                let desk = unsafe { desks.add(index).as_ref() };
+                let desk = unsafe { desk(desks, index) };
                 occupied += count(&desk.slots) + self.shard_orphans(&desk.shard);
             }
         }
@@ -191,6 +189,18 @@ impl SlotList {
 /// The desks behind a table word, if it is past counting.
 fn desks(word: *mut ()) -> Option<NonNull<Desk>> {
     if word.addr() < COUNTER { None } else { NonNull::new(strip(word, CLOSED).cast()) }
+}
+
+/// One of the desks.
+///
+/// # Safety
+///
+/// The index is one of a desk, and the table lives for `'a`.
+unsafe fn desk<'a>(desks: NonNull<Desk>, index: usize) -> &'a Desk {
+    // SAFETY: forwarded.
+    let desk = unsafe { desks.add(index) };
+    // SAFETY: forwarded.
+    unsafe { desk.as_ref() }
 }
 
 /// Tries the slots that are always tried first, in order: the first of them is the gate.

@@ -145,8 +145,10 @@ impl Block {
 
     /// The slot with this number. The pointer may be taken back to the block.
     pub(super) fn slot(this: NonNull<Block>, index: usize) -> NonNull<Slot> {
-        // SAFETY: in bounds of the array; no reference narrows the pointer to one slot.
-        unsafe { NonNull::new_unchecked((&raw mut (*this.as_ptr()).slots).cast::<Slot>().add(index)) }
+        // SAFETY: in bounds of the block; no reference narrows the pointer to one slot.
+        let slots = unsafe { this.byte_add(std::mem::offset_of!(Block, slots)) }.cast::<Slot>();
+        // SAFETY: in bounds of the array.
+        unsafe { slots.add(index) }
     }
 
     /// The block behind this one.

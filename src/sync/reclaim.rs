@@ -46,13 +46,13 @@ mod imp {
         pub(crate) unsafe fn retire(&self, ptr: *mut (), free: unsafe fn(*mut ())) {
             struct Parcel(*mut (), unsafe fn(*mut ()));
             let parcel = Parcel(ptr, free);
-            // SAFETY: forwarded; the closure is 'static and the pointee may be freed on any thread.
-            unsafe {
-                self.0.defer_unchecked(move || {
-                    let Parcel(ptr, free) = parcel;
-                    free(ptr);
-                });
-            }
+            let open = move || {
+                let Parcel(ptr, free) = parcel;
+                // SAFETY: forwarded: nobody who could be looking is pinned any more.
+                unsafe { free(ptr) };
+            };
+            // SAFETY: forwarded: what the closure frees may be freed on any thread.
+            unsafe { self.0.defer_unchecked(open) };
         }
     }
 
