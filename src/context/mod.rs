@@ -213,6 +213,7 @@ impl Context {
         (ctx, handle)
     }
 
+    #[inline]
     fn spawn(&self, plan: Plan) -> (Context, CancelHandle) {
         // SAFETY: this context keeps what its origin names; a merge's other parent is kept by the caller's borrow.
         let node = unsafe { node::spawn(self.origin(), plan) };
@@ -220,6 +221,7 @@ impl Context {
         (Context { word: node.cast() }, CancelHandle::new(Context { word: node.cast() }))
     }
 
+    #[inline]
     fn origin(&self) -> Origin {
         match self.is() {
             Is::Node(node) => Origin::Node(NonNull::from(node), node.values()),

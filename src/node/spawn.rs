@@ -41,6 +41,7 @@ pub(crate) struct Plan {
 const HANDLES: usize = 2;
 
 impl Plan {
+    #[inline]
     pub(crate) fn cancel() -> Plan {
         Plan { deadline: NEVER, past: false, extra: None, other: None }
     }
@@ -102,7 +103,7 @@ impl Origin {
 /// # Safety
 ///
 /// What `origin` and `plan` name is alive.
-pub(crate) unsafe fn spawn(origin: Origin, mut plan: Plan) -> NonNull<Node> {
+pub(crate) unsafe fn spawn(origin: Origin, plan: Plan) -> NonNull<Node> {
     let above = origin.node();
     let other = plan.other.filter(|other| !above.is_some_and(|above| ptr::eq(above, other.as_ptr())));
     // The states of the parents first: what is derived from an ended context is born ended.
@@ -125,7 +126,7 @@ pub(crate) unsafe fn spawn(origin: Origin, mut plan: Plan) -> NonNull<Node> {
     };
     let deadline = plan.deadline;
     // SAFETY: forwarded.
-    let node = unsafe { build(origin, parent, &mut plan, State::live()) };
+    let node = unsafe { build(origin, parent, plan, State::live()) };
     if let Some(above) = above {
         // SAFETY: just made, not published: the tries to publish it write its seat.
         let fresh = unsafe { &*node.as_ptr().cast_const() };
@@ -158,6 +159,7 @@ pub(crate) unsafe fn spawn(origin: Origin, mut plan: Plan) -> NonNull<Node> {
 /// # Safety
 ///
 /// The caller owns the node's handles and has not returned them; `other` is alive.
+#[cold]
 unsafe fn join(node: &Node, other: NonNull<Node>) {
     let extra = node.extra.expect("a merged context has an extra part");
     // SAFETY: freed with the node.
@@ -183,9 +185,10 @@ unsafe fn join(node: &Node, other: NonNull<Node>) {
 /// # Safety
 ///
 /// As for `spawn`. The end comes from the origin's node or from `other`, which the new node keeps alive.
-unsafe fn born_ended(origin: Origin, mut plan: Plan, other: Option<NonNull<Node>>, ended: Ended) -> NonNull<Node> {
+#[cold]
+unsafe fn born_ended(origin: Origin, plan: Plan, other: Option<NonNull<Node>>, ended: Ended) -> NonNull<Node> {
     // SAFETY: forwarded.
-    let node = unsafe { build(origin, strong(origin), &mut plan, State::born(ended)) };
+    let node = unsafe { build(origin, strong(origin), plan, State::born(ended)) };
     if let Some(other) = other {
         // SAFETY: forwarded.
         unsafe { other.as_ref() }.add_handle();
@@ -204,7 +207,8 @@ unsafe fn born_ended(origin: Origin, mut plan: Plan, other: Option<NonNull<Node>
 /// # Safety
 ///
 /// As for `spawn`.
-unsafe fn born_late(origin: Origin, mut plan: Plan) -> NonNull<Node> {
+#[cold]
+unsafe fn born_late(origin: Origin, plan: Plan) -> NonNull<Node> {
     if let Some(above) = origin.node() {
         above.expire_earlier(plan.deadline, clock::now());
     }
@@ -215,7 +219,7 @@ unsafe fn born_late(origin: Origin, mut plan: Plan) -> NonNull<Node> {
     let cause = plan.extra.as_ref().and_then(|extra| extra.deadline_cause());
     let ended = Ended::own(cause.unwrap_or_else(|| Cause::from(Error::DeadlineExceeded)));
     // SAFETY: forwarded.
-    unsafe { build(origin, strong(origin), &mut plan, State::born(ended)) }
+    unsafe { build(origin, strong(origin), plan, State::born(ended)) }
 }
 
 /// The parent of a node that sits in no slot: counted.
@@ -235,7 +239,8 @@ fn strong(origin: Origin) -> Above {
 /// # Safety
 ///
 /// As for `spawn`.
-unsafe fn build(origin: Origin, above: Above, plan: &mut Plan, state: State) -> NonNull<Node> {
+#[inline]
+unsafe fn build(origin: Origin, above: Above, plan: Plan, state: State) -> NonNull<Node> {
     let inherited = match origin {
         // SAFETY: forwarded.
         Origin::Node(node, _) => unsafe { node.as_ref() }.values(),
@@ -255,7 +260,7 @@ unsafe fn build(origin: Origin, above: Above, plan: &mut Plan, state: State) -> 
         unsafe { Binding::share(head) };
         Values::own(head)
     };
-    let extra = plan.extra.take().map(|extra| NonNull::from(Box::leak(extra)));
+    let extra = plan.extra.map(|extra| NonNull::from(Box::leak(extra)));
     let node = Node {
         slots: if state.is_done() { SlotList::closed() } else { SlotList::new() },
         state,
@@ -282,6 +287,7 @@ unsafe fn build(origin: Origin, above: Above, plan: &mut Plan, state: State) -> 
 /// # Safety
 ///
 /// The node was not published, and `above` is alive by a handle.
+#[cold]
 unsafe fn end_unborn(node: NonNull<Node>, ended: Ended, above: Above) {
     if let Above::Strong(parent) = above {
         // SAFETY: forwarded.
