@@ -25,3 +25,6 @@ pub use cause::Cause;
 pub use config::Config;
 pub use context::{AfterFunc, CancelGuard, CancelHandle, Context, Done, DoneOwned};
 pub use error::Error;
+#[cfg(feature = "loom")]
+#[doc(hidden)]
+pub use sync::loom_support;
