@@ -40,3 +40,6 @@ pub use group::Group;
 pub fn after_fork_child() {
     node::timers().after_fork_child();
 }
+#[cfg(feature = "loom")]
+#[doc(hidden)]
+pub use sync::loom_support;

@@ -174,12 +174,14 @@ impl State {
     pub(crate) unsafe fn take_cause(&self) -> Option<Cause> {
         // ORDERING: Relaxed. The caller was the last owner and has acquired.
         let word = self.0.load(Ordering::Relaxed);
-        if word.is_null() || word.addr() & INHERITED != 0 {
+        if word.addr() & INHERITED != 0 || strip(word, BITS).is_null() {
             return None;
         }
-        // It stays an ended word, without a share: a canceler that still looks goes on by.
+        // It stays an ended word, without a share: a canceler that still looks goes on by. A read-modify-write, so that
+        // the canceler's own, in `set_propagated`, comes before it or fails.
         let plain = ptr::without_provenance_mut(kind_bits(error_of(word.addr())) | PROPAGATED);
-        self.0.store(plain, Ordering::Relaxed);
+        // ORDERING: Relaxed. As above; what is taken was published by `begin`.
+        let word = self.0.swap(plain, Ordering::Relaxed);
         // SAFETY: the word owns a share, and nobody will ask for it again.
         Some(unsafe { Cause::from_word(word.map_addr(|a| a & !PROPAGATED)) })
     }

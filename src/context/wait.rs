@@ -5,6 +5,7 @@ use crate::clock;
 use crate::error::Error;
 use crate::node;
 use crate::sync::thread::{self, Thread};
+#[cfg(not(feature = "loom"))]
 use std::cell::OnceCell;
 use std::pin::pin;
 use std::sync::Arc;

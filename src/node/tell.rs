@@ -17,6 +17,7 @@ use crate::hook::{Hook, Job};
 use crate::shield::Shield;
 use crate::signal::Signal;
 use crate::slots::Left;
+use crate::sync::thread_local;
 use crate::value::Binding;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;

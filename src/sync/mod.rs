@@ -12,8 +12,28 @@ pub(crate) use real::*;
 #[cfg(feature = "loom")]
 mod model;
 #[cfg(feature = "loom")]
+mod mortal;
+#[cfg(feature = "loom")]
 pub(crate) use model::*;
 
 pub(crate) mod reclaim;
 mod tagged;
 pub(crate) use tagged::{Tagged, addr_bits, strip};
+
+/// What models need beside the public interface. Outside semver, like the feature.
+#[cfg(feature = "loom")]
+#[doc(hidden)]
+pub mod loom_support {
+    /// A run begins: called first, from the model's main thread.
+    pub fn begin() {
+        super::mortal::forget();
+        super::reclaim::begin();
+    }
+
+    /// A run ends: every thread is joined, every context dropped. Panics if anything was leaked.
+    pub fn end() {
+        super::reclaim::end();
+        let left = super::mortal::live();
+        assert_eq!(left, 0, "leaked: so many words were never given back");
+    }
+}

@@ -6,12 +6,21 @@
 //!   need `SeqCst` (the timer's, where one word does not suffice) are stored once more when they are made, and nothing
 //!   but `SeqCst` accesses ever touches them: then loom's order of them is the single order they have.
 //! * `AtomicWaker` is loom's own, which is a mutex inside: it is at least as ordered as the real one.
+//! * Dropping a word is a write to it, as giving memory back is: see `mortal`. A touch after that panics.
 //! * `Canary` is a causality cell: a touch that races with, or comes after, the end of the object fails the model.
 
-pub(crate) use loom::cell::UnsafeCell;
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+pub(crate) use super::mortal::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, UnsafeCell};
+pub(crate) use loom::sync::atomic::{Ordering, fence};
 pub(crate) use loom::sync::{Mutex, MutexGuard};
 pub(crate) use loom::thread;
+
+/// One for each of loom's threads: `std`'s would be shared by all of them, for they run on one OS thread.
+macro_rules! each_thread {
+    ($(static $name:ident: $type:ty = const { $init:expr };)+) => {
+        loom::thread_local! { $(static $name: $type = $init;)+ }
+    };
+}
+pub(crate) use each_thread as thread_local;
 
 /// loom's waker cell behind the real one's face.
 #[derive(Debug)]

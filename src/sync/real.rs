@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 pub(crate) use std::sync::{Mutex, MutexGuard};
 pub(crate) use std::thread;
+pub(crate) use std::thread_local;
 
 /// A small number for the calling thread, handed out in order of first use: spreads threads over shards.
 #[inline]

@@ -11,7 +11,8 @@
 //! # Lies of the model
 //!
 //! The model keeps one list of guards, and frees as early as the contract allows: when every guard that was pinned at
-//! the time of retiring is gone. Its only happens-before edge is the one the real collector gives: unpin -> free.
+//! the time of retiring is gone. It orders no more than the real collector does by its fences: what came before
+//! retiring is seen by every guard that is too late to be waited for, and what a guard did comes before the free.
 
 pub(crate) use imp::{Guard, bury, pin};
 
@@ -95,6 +96,7 @@ mod imp {
     }
 
     loom::lazy_static! {
+        static ref RETIRES: AtomicUsize = AtomicUsize::new(0);
         static ref UNPINS: AtomicUsize = AtomicUsize::new(0);
     }
 
@@ -102,6 +104,8 @@ mod imp {
     pub(crate) struct Guard(usize);
 
     pub(crate) fn pin() -> Guard {
+        // ORDERING: epoch-retire (reader). Too late for what is retired by now, so it is seen as gone.
+        RETIRES.fetch_add(1, Ordering::Acquire);
         DOMAIN.with_borrow_mut(|domain| {
             let id = domain.next;
             domain.next += 1;
@@ -115,6 +119,8 @@ mod imp {
         ///
         /// As for the real one.
         pub(crate) unsafe fn retire(&self, ptr: *mut (), free: unsafe fn(*mut ())) {
+            // ORDERING: epoch-retire (writer).
+            RETIRES.fetch_add(1, Ordering::Release);
             DOMAIN.with_borrow_mut(|domain| {
                 let waits = domain.pinned.clone();
                 assert!(domain.retired.iter().all(|r| r.ptr != ptr), "retired twice");
@@ -125,7 +131,7 @@ mod imp {
 
     impl Drop for Guard {
         fn drop(&mut self) {
-            // ORDERING: epoch-unpin. All that guards did comes before any free.
+            // ORDERING: epoch-unpin (both ends). All that guards did comes before any free.
             UNPINS.fetch_add(1, Ordering::AcqRel);
             let ready = DOMAIN.with_borrow_mut(|domain| {
                 domain.pinned.retain(|id| *id != self.0);
@@ -144,30 +150,36 @@ mod imp {
         }
     }
 
-    /// Keeps the memory until the next run of the model, so that a touch after the end is seen and not undefined.
+    /// Ends the object, but keeps its memory until the next run of the model, so that a touch afterwards is seen and not
+    /// undefined.
     ///
     /// # Safety
     ///
     /// As for the real one.
     pub(crate) unsafe fn bury<T>(ptr: *mut T) {
+        // SAFETY: forwarded.
+        unsafe { ptr.drop_in_place() };
         GRAVES.with_borrow_mut(|graves| graves.push((ptr.cast(), Layout::new::<T>())));
     }
 
-    /// Between two runs of a model: what was buried goes back, what was never freed is counted.
-    pub(crate) fn sweep() -> usize {
-        DOMAIN.with_borrow_mut(|domain| {
-            assert!(domain.pinned.is_empty() || std::thread::panicking(), "a guard outlived its run");
-            *domain = Domain::default();
+    /// A run begins: what was buried in the last one goes back, and what a failed one left is forgotten.
+    pub(crate) fn begin() {
+        // Made here: whoever came first would hand what it did to all others otherwise.
+        let _ = (&*RETIRES, &*UNPINS);
+        DOMAIN.take();
+        for (ptr, layout) in GRAVES.take() {
+            // SAFETY: it came from a box of this layout, and its run is over.
+            unsafe { dealloc(ptr, layout) };
+        }
+    }
+
+    /// A run ends.
+    pub(crate) fn end() {
+        DOMAIN.with_borrow(|domain| {
+            assert!(domain.pinned.is_empty(), "a guard outlived its run");
+            assert!(domain.retired.is_empty(), "retired, and never given back");
         });
-        GRAVES.with_borrow_mut(|graves| {
-            let count = graves.len();
-            for (ptr, layout) in graves.drain(..) {
-                // SAFETY: it came from a box of this layout, and its run is over.
-                unsafe { dealloc(ptr, layout) };
-            }
-            count
-        })
     }
 }
 #[cfg(feature = "loom")]
-pub(crate) use imp::sweep;
+pub(crate) use imp::{begin, end};

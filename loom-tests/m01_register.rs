@@ -1,0 +1,57 @@
+//! M1: somebody registers while the owner is canceled. The compare-and-swap on the slot decides: either the canceler
+//! finds the entry, or the registrant finds the tag. Never missed, never told twice.
+
+use crate::support::{ALL, Count, both, explore, preemptions, root, said};
+use ripcord::Context;
+
+/// Registers a child while the parent is canceled, with so many siblings registered before.
+fn child_is_reached(name: &str, siblings: usize) {
+    explore(name, ALL, move || {
+        let (parent, handle) = root();
+        let before: Vec<_> = (0..siblings).map(|_| parent.with_cancel()).collect();
+        let ours = parent.clone();
+        let thread = loom::thread::spawn(move || {
+            let (child, _own) = ours.with_cancel();
+            child
+        });
+        handle.cancel_cause("gone");
+        assert!(before.iter().all(|(sibling, _)| sibling.is_done()), "the cancel has returned");
+        let child: Context = thread.join().unwrap();
+        assert_eq!(said(&child).as_deref(), Some("gone"), "ended at birth, or reached");
+    });
+}
+
+#[test]
+fn child_at_the_gate() {
+    child_is_reached("M1 child at the gate", 0);
+}
+
+#[test]
+fn child_behind_the_gate() {
+    child_is_reached("M1 child behind the gate", 1);
+}
+
+#[test]
+fn two_children() {
+    explore("M1 two children register", preemptions(2, Some(3)), || {
+        let (parent, handle) = root();
+        let ours = parent.clone();
+        let thread = loom::thread::spawn(move || ours.with_cancel().0);
+        let theirs = parent.clone();
+        let other = loom::thread::spawn(move || theirs.with_cancel().0);
+        handle.cancel();
+        assert!(thread.join().unwrap().is_done());
+        assert!(other.join().unwrap().is_done());
+    });
+}
+
+#[test]
+fn function_runs_once() {
+    explore("M1 function registers", ALL, || {
+        let (ctx, handle) = root();
+        let calls = Count::default();
+        let function = calls.call();
+        both(move || handle.cancel(), || drop(ctx.after_func(function)));
+        assert_eq!(calls.get(), 1, "by the canceler, or by the registrant, not by both");
+    });
+}

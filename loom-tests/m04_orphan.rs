@@ -1,0 +1,69 @@
+//! M4: the last handle goes while entries leave. Each entry that was tagged counts the owner down, the last handle counts
+//! what it tagged, and exactly one of them takes the owner apart; who finds no tag never touches the owner again.
+
+use crate::support::{ALL, Count, Dropped, both, explore, preemptions, root, three};
+
+#[test]
+fn parent_and_child() {
+    explore("M4 parent and child go", ALL, || {
+        let (parent, handle) = root();
+        let child = parent.with_cancel();
+        both(move || drop(child), move || drop((parent, handle)));
+    });
+}
+
+#[test]
+fn parent_and_two_children() {
+    explore("M4 parent and two children go", preemptions(3, Some(4)), || {
+        let (parent, handle) = root();
+        let (one, other) = (parent.with_cancel(), parent.with_cancel());
+        three(move || drop(one), move || drop(other), move || drop((parent, handle)));
+    });
+}
+
+#[test]
+fn three_generations() {
+    explore("M4 three generations go", preemptions(2, Some(3)), || {
+        let (top, handle) = root();
+        let middle = top.with_cancel();
+        let bottom = middle.0.with_cancel();
+        three(move || drop(bottom), move || drop(middle), move || drop((top, handle)));
+    });
+}
+
+#[test]
+fn child_moves_in_while_another_leaves() {
+    explore("M4 one comes, one goes, then the parent", ALL, || {
+        let (parent, handle) = root();
+        let child = parent.with_cancel();
+        both(
+            move || drop(child),
+            move || {
+                let next = parent.with_cancel();
+                drop((parent, handle));
+                drop(next);
+            },
+        );
+    });
+}
+
+#[test]
+fn function_that_nothing_will_call() {
+    explore("M4 function stopped as the context goes", ALL, || {
+        let (ctx, handle) = root();
+        let (calls, dropped) = (Count::default(), Dropped::default());
+        let (call, token) = (calls.call(), dropped.token());
+        let after = ctx.after_func(move || {
+            let _held = token;
+            call();
+        });
+        both(
+            move || {
+                let _ = after.stop();
+            },
+            move || drop((ctx, handle)),
+        );
+        assert_eq!(calls.get(), 0, "nothing ended");
+        assert_eq!(dropped.get(), 1, "dropped once: by stop, or with the last handle");
+    });
+}

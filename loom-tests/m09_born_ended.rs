@@ -1,0 +1,94 @@
+//! M9: whoever sees a context ended sees everything that led to it, derives ended children, and gets the same answers
+//! from everybody for ever.
+
+use crate::support::{ALL, Note, both, explore, root, said};
+use ripcord::Error;
+
+#[test]
+fn child_of_an_ended_parent() {
+    explore("M9 child of a parent seen ended", ALL, || {
+        let (parent, handle) = root();
+        both(
+            move || handle.cancel_cause("gone"),
+            || {
+                let ended = parent.is_done();
+                let (child, _own) = parent.with_cancel();
+                if ended {
+                    assert!(child.is_done(), "born live below an ended parent");
+                    assert_eq!(said(&child).as_deref(), Some("gone"));
+                }
+                if child.is_done() {
+                    assert_eq!(parent.err(), Some(Error::Canceled), "the child ended before its parent");
+                    assert_eq!(said(&child), said(&parent));
+                }
+            },
+        );
+    });
+}
+
+#[test]
+fn the_end_shows_what_was_before() {
+    explore("M9 the end shows what was before", ALL, || {
+        let (parent, handle) = root();
+        let (child, _own) = parent.with_cancel();
+        let note = Note::blank();
+        let ours = note.clone();
+        both(
+            move || {
+                ours.write(7);
+                handle.cancel();
+            },
+            || {
+                if child.is_done() {
+                    assert_eq!(note.read(), 7);
+                    assert!(parent.is_done(), "the child ended before its parent");
+                }
+            },
+        );
+    });
+}
+
+#[test]
+fn a_child_born_ended_shows_what_was_before() {
+    explore("M9 birth shows what was before", ALL, || {
+        let (parent, handle) = root();
+        let note = Note::blank();
+        let ours = note.clone();
+        both(
+            move || {
+                ours.write(7);
+                handle.cancel();
+            },
+            || {
+                let (child, _own) = parent.with_cancel();
+                if child.is_done() {
+                    assert_eq!(note.read(), 7);
+                }
+            },
+        );
+    });
+}
+
+#[test]
+fn cause_is_there_when_the_end_is() {
+    explore("M9 cause is there when the end is", ALL, || {
+        let (parent, handle) = root();
+        let (child, _own) = parent.with_cancel();
+        both(
+            move || handle.cancel_cause("gone"),
+            || {
+                let error = child.err();
+                let words = said(&child);
+                if error.is_some() {
+                    assert_eq!(words.as_deref(), Some("gone"), "an error without its cause");
+                }
+                if words.is_some() {
+                    assert_eq!(words.as_deref(), Some("gone"));
+                    assert_eq!(child.err(), Some(Error::Canceled), "a cause without its error");
+                    assert_eq!(said(&parent), words);
+                }
+            },
+        );
+        assert_eq!(said(&child).as_deref(), Some("gone"));
+    });
+}

@@ -1,0 +1,63 @@
+//! M14: a task begins to wait while the context is canceled. Its waker is in place before the slot is taken, and a later
+//! poll looks again after it changed the waker: never woken zero times, never pending for ever.
+
+use crate::support::{ALL, Count, Note, both, explore, preemptions, root};
+use ripcord::Error;
+use std::pin::pin;
+use std::task::{Context as Task, Poll};
+
+#[test]
+fn first_poll() {
+    explore("M14 first poll", ALL, || {
+        let (ctx, handle) = root();
+        let wakes = Count::default();
+        let waker = wakes.waker();
+        let mut done = pin!(ctx.done());
+        let mut pending = false;
+        both(move || handle.cancel(), || pending = done.as_mut().poll(&mut Task::from_waker(&waker)).is_pending());
+        assert_eq!(wakes.get(), usize::from(pending), "pending is woken once, ready never");
+        assert_eq!(done.as_mut().poll(&mut Task::from_waker(&waker)), Poll::Ready(Error::Canceled));
+    });
+}
+
+#[test]
+fn two_waiters() {
+    explore("M14 two waiters", preemptions(3, Some(4)), || {
+        let (ctx, handle) = root();
+        let (one, other) = (Count::default(), Count::default());
+        let (first, second) = (one.waker(), other.waker());
+        let theirs = ctx.clone().into_done();
+        let thread = loom::thread::spawn(move || {
+            let mut done = Box::pin(theirs);
+            let pending = done.as_mut().poll(&mut Task::from_waker(&first)).is_pending();
+            (done, pending)
+        });
+        let mut done = pin!(ctx.done());
+        let mut pending = false;
+        both(move || handle.cancel(), || pending = done.as_mut().poll(&mut Task::from_waker(&second)).is_pending());
+        assert_eq!(other.get(), usize::from(pending));
+        let (_held, pending) = thread.join().unwrap();
+        assert_eq!(one.get(), usize::from(pending));
+    });
+}
+
+#[test]
+fn wake_shows_what_was_before() {
+    explore("M14 ready shows what was before", ALL, || {
+        let (ctx, handle) = root();
+        let note = Note::blank();
+        let ours = note.clone();
+        let waker = Count::default().waker();
+        both(
+            move || {
+                ours.write(7);
+                handle.cancel();
+            },
+            || {
+                if pin!(ctx.done()).poll(&mut Task::from_waker(&waker)).is_ready() {
+                    assert_eq!(note.read(), 7);
+                }
+            },
+        );
+    });
+}

@@ -1,0 +1,18 @@
+//! Models of the races in `docs/ORDERINGS.md`, over the code that ships: every interleaving that loom can tell apart.
+//!
+//! `cargo test --features loom` runs them all; `RIPCORD_LOOM=long` raises the bounds of those that have one,
+//! and a number there is the bound for all. Each prints
+//! its name, its bound on preemptions (`none`: exhaustive) and how many interleavings it ran. `teeth` checks that each
+//! would notice: it breaks a copy of the source, and expects a model to fail.
+//!
+//! One file per protocol; `support` is the frame, and the counters that find what is told twice, never, or too late.
+
+mod support;
+
+mod m01_register;
+mod m03_leave;
+mod m04_orphan;
+mod m05_relay;
+mod m09_born_ended;
+mod m10_last_reference;
+mod m14_signal;

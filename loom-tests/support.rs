@@ -1,0 +1,162 @@
+//! The frame of every model, and the instruments.
+
+use ripcord::{CancelHandle, Cause, Context, loom_support};
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Wake, Waker};
+use std::time::Instant;
+
+/// How far a model looks.
+pub(crate) struct Bound {
+    quick: Option<usize>,
+    long: Option<usize>,
+}
+
+/// Every interleaving.
+pub(crate) const ALL: Bound = Bound { quick: None, long: None };
+
+/// Every interleaving with at most so many preemptions; the second bound is for long runs.
+pub(crate) const fn preemptions(quick: usize, long: Option<usize>) -> Bound {
+    Bound { quick: Some(quick), long }
+}
+
+/// Runs `model` in every interleaving within the bound. Fails if a run fails or leaks, and if there was nothing to
+/// interleave.
+pub(crate) fn explore(name: &str, bound: Bound, model: impl Fn() + Send + Sync + 'static) {
+    let bound = match std::env::var("RIPCORD_LOOM").as_deref() {
+        Err(_) => bound.quick,
+        Ok("long") => bound.long,
+        Ok(number) => Some(number.parse().expect("RIPCORD_LOOM is `long`, or a bound on preemptions")),
+    };
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&runs);
+    let mut loom = loom::model::Builder::new();
+    // All limits are set here, whatever the environment says: a run that was cut short would pass for a proof.
+    loom.preemption_bound = bound;
+    loom.max_duration = None;
+    loom.max_permutations = None;
+    loom.checkpoint_file = None;
+    loom.max_branches = 20_000;
+    loom.expect_explicit_explore = false;
+    let start = Instant::now();
+    loom.check(move || {
+        counter.fetch_add(1, Relaxed);
+        loom_support::begin();
+        model();
+        loom_support::end();
+    });
+    let runs = runs.load(Relaxed);
+    let shown = bound.map_or("none".to_owned(), |n| n.to_string());
+    // Past the capture of the test frame: the figures are the point.
+    let line =
+        format!("{name:<44} bound {shown:<5} {runs:>8} interleavings {:>7.1} s\n", start.elapsed().as_secs_f32());
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+    assert!(runs > 1, "{name}: one interleaving proves nothing");
+}
+
+/// Runs both, in parallel.
+pub(crate) fn both(one: impl FnOnce() + Send + 'static, other: impl FnOnce()) {
+    let thread = loom::thread::spawn(one);
+    other();
+    thread.join().unwrap();
+}
+
+/// Runs all three, in parallel.
+pub(crate) fn three(one: impl FnOnce() + Send + 'static, two: impl FnOnce() + Send + 'static, other: impl FnOnce()) {
+    let first = loom::thread::spawn(one);
+    both(two, other);
+    first.join().unwrap();
+}
+
+/// A root that can be canceled.
+pub(crate) fn root() -> (Context, CancelHandle) {
+    Context::background().with_cancel()
+}
+
+/// What a context's cause says.
+pub(crate) fn said(ctx: &Context) -> Option<String> {
+    ctx.cause().as_ref().map(Cause::to_string)
+}
+
+/// Counts how often something happened. loom does not see it, so it orders nothing.
+#[derive(Clone, Default)]
+pub(crate) struct Count(Arc<AtomicUsize>);
+
+impl Count {
+    pub(crate) fn get(&self) -> usize {
+        self.0.load(Relaxed)
+    }
+
+    pub(crate) fn up(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    /// A function that counts its call.
+    pub(crate) fn call(&self) -> impl FnOnce() + Send + 'static {
+        let count = self.clone();
+        move || count.up()
+    }
+
+    /// A waker that counts.
+    pub(crate) fn waker(&self) -> Waker {
+        Waker::from(Arc::new(self.clone()))
+    }
+}
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.up();
+    }
+}
+
+/// Counts its drops: a function's captures, or a cause's content.
+#[derive(Clone, Default)]
+pub(crate) struct Dropped(Count);
+
+impl Dropped {
+    pub(crate) fn get(&self) -> usize {
+        self.0.get()
+    }
+
+    /// The thing whose drop is counted.
+    pub(crate) fn token(&self) -> Token {
+        Token(self.0.clone())
+    }
+}
+
+/// Says when it is dropped.
+#[derive(Clone)]
+pub(crate) struct Token(Count);
+
+impl Drop for Token {
+    fn drop(&mut self) {
+        self.0.up();
+    }
+}
+
+/// A plain word that loom watches: reading it without seeing the write before is a race, and fails the model.
+#[derive(Clone)]
+pub(crate) struct Note(Arc<loom::cell::UnsafeCell<u32>>);
+
+// SAFETY: loom checks every access, and ends the model at the first that is not ordered.
+unsafe impl Send for Note {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Note {}
+
+impl Note {
+    pub(crate) fn blank() -> Note {
+        #[allow(clippy::arc_with_non_send_sync, reason = "loom's cells are shared by declaration, above")]
+        Note(Arc::new(loom::cell::UnsafeCell::new(0)))
+    }
+
+    pub(crate) fn write(&self, value: u32) {
+        // SAFETY: loom checks that nobody else looks.
+        self.0.with_mut(|cell| unsafe { *cell = value });
+    }
+
+    pub(crate) fn read(&self) -> u32 {
+        // SAFETY: loom checks that nobody writes.
+        self.0.with(|cell| unsafe { *cell })
+    }
+}
