@@ -41,18 +41,27 @@ pub(crate) struct Effort {
 /// A cell that repeats `work` until a slice is filled, in nanoseconds per time. What `work(times)` returns is the
 /// time that counts, which may be less than it took.
 pub(crate) fn per_time(effort: Effort, mut work: impl FnMut(u64) -> Duration + 'static) -> Option<Cell> {
-    let mut times = 1;
-    let mut found = false;
+    let mut times = 0;
     Some(Box::new(move || {
-        let mut spent = work(times);
-        while !found && spent < effort.slice {
-            let short = effort.slice.as_secs_f64() / spent.as_secs_f64().max(1e-9);
-            times = (times as f64 * short.clamp(1.2, 10.0)).ceil() as u64;
-            spent = work(times);
+        if times == 0 {
+            times = fill(effort.slice, &mut work);
         }
-        found = true;
-        spent.as_secs_f64() * 1e9 / times as f64
+        work(times).as_secs_f64() * 1e9 / times as f64
     }))
+}
+
+/// How many times fill a slice. Each guess is tried thrice and judged by the best, or one preemption would pass for
+/// slow work.
+fn fill(slice: Duration, work: &mut impl FnMut(u64) -> Duration) -> u64 {
+    let mut times = 1;
+    loop {
+        let spent = (0..3).map(|_| work(times)).min().expect("three tries");
+        if spent >= slice.mul_f64(0.7) {
+            return times;
+        }
+        let short = slice.as_secs_f64() / spent.as_secs_f64().max(1e-9);
+        times = (times as f64 * short.clamp(1.2, 10.0)).ceil() as u64;
+    }
 }
 
 /// A row and what its rounds gave.
@@ -178,5 +187,8 @@ pub(crate) fn describe(effort: Effort) {
     );
     let Effort { rounds, slice, .. } = effort;
     println!("method     medians of {rounds} interleaved rounds of {slice:?} each; load average before: {load}");
+    if load.parse().is_ok_and(|load: f64| load > 0.5) {
+        println!("           NOT QUIET: others are running, the threaded rows and what crosses rows mean little");
+    }
     println!("ratio      ours to the best rival's, the median over the rounds; time is core time per operation\n");
 }

@@ -45,9 +45,9 @@ pub(crate) trait Contender: 'static {
     }
 }
 
-/// The bound type, and one that is bound nowhere.
+/// The bound type, and those that are bound nowhere: several, because a filter may by chance be good or bad at one.
 pub(crate) struct Key(pub(crate) u64);
-pub(crate) struct Absent(pub(crate) u64);
+struct Absent<const N: usize>(u64);
 struct Other<const N: usize>;
 
 pub(crate) trait Values: Contender {
@@ -56,7 +56,7 @@ pub(crate) trait Values: Contender {
     fn chain(depth: usize) -> Self::Leaf;
     type Leaf: 'static;
     fn find(leaf: &Self::Leaf) -> Option<u64>;
-    fn miss(leaf: &Self::Leaf) -> Option<u64>;
+    fn miss(leaf: &Self::Leaf, time: u64) -> Option<u64>;
 }
 
 fn poll<F: Future>(future: Pin<&mut F>) -> bool {
@@ -155,8 +155,17 @@ macro_rules! contexts {
             }
 
             #[inline]
-            fn miss(leaf: &Self::Leaf) -> Option<u64> {
-                leaf.value::<Absent>().map(|absent| absent.0)
+            fn miss(leaf: &Self::Leaf, time: u64) -> Option<u64> {
+                match time % 8 {
+                    0 => leaf.value::<Absent<0>>().map(|absent| absent.0),
+                    1 => leaf.value::<Absent<1>>().map(|absent| absent.0),
+                    2 => leaf.value::<Absent<2>>().map(|absent| absent.0),
+                    3 => leaf.value::<Absent<3>>().map(|absent| absent.0),
+                    4 => leaf.value::<Absent<4>>().map(|absent| absent.0),
+                    5 => leaf.value::<Absent<5>>().map(|absent| absent.0),
+                    6 => leaf.value::<Absent<6>>().map(|absent| absent.0),
+                    _ => leaf.value::<Absent<7>>().map(|absent| absent.0),
+                }
             }
         }
     };

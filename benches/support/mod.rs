@@ -6,7 +6,7 @@
 mod contenders;
 mod threads;
 
-pub(crate) use contenders::{Absent, Contender, Key, ParkingLot, Ripcord, StdMutex, Tokio, Values};
+pub(crate) use contenders::{Contender, Key, ParkingLot, Ripcord, StdMutex, Tokio, Values};
 pub(crate) use threads::{cores, stopwatch, together};
 
 use criterion::measurement::WallTime;
