@@ -119,15 +119,22 @@ impl Node {
         !self.timer.load(Ordering::Acquire).is_null() && self.close_timer()
     }
 
+    /// Takes the cell out for good; true if the driver may be looking at the node. A closed word stays as it is: what it
+    /// says of the driver must not be lost.
     fn close_timer(&self) -> bool {
         // ORDERING: timer-cell (both ends).
-        let before = self.timer.load(Ordering::Acquire);
-        if addr_bits(before, CLOSED) != 0 {
-            return addr_bits(before, BITS) != CLOSED | CLEAN;
+        let mut word = self.timer.load(Ordering::Acquire);
+        loop {
+            if addr_bits(word, CLOSED) != 0 {
+                return addr_bits(word, BITS) != CLOSED | CLEAN;
+            }
+            let closed = ptr::without_provenance_mut(CLOSED | addr_bits(word, SEEN));
+            match self.timer.compare_exchange_weak(word, closed, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => break,
+                Err(now) => word = now,
+            }
         }
-        // ORDERING: timer-cell (both ends).
-        let word = self.timer.swap(ptr::without_provenance_mut(CLOSED), Ordering::AcqRel);
-        let Some(cell) = cell_of(word) else { return !word.is_null() };
+        let Some(cell) = cell_of(word) else { return addr_bits(word, SEEN) != 0 };
         // SAFETY: swapped out by us.
         let disarmed = unsafe { timers().disarm(cell) };
         matches!(disarmed, Disarm::Surfacing) || addr_bits(word, SEEN) != 0
@@ -147,7 +154,7 @@ impl Node {
             }
             if from & EXPIRED != 0 {
                 // The driver has decided and is on its way: end it here, so that nobody sees it live after our answer.
-                self.end_late();
+                self.end(self.late());
                 return false;
             }
             // A move to the past is the decision itself: nobody can move it away again.
@@ -157,7 +164,7 @@ impl Node {
             match self.deadline.compare_exchange_weak(from, next, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) if late => {
                     self.expire_earlier(to, clock::now());
-                    self.end_late();
+                    self.end(self.decided());
                 }
                 Ok(_) if to < from => self.arm(to),
                 // The reminder is never later than the deadline was: a push back is done.
@@ -177,16 +184,18 @@ impl Node {
     pub(super) fn expire_now(&self, now: Tick) {
         // ORDERING: deadline (both ends).
         let mut seen = self.deadline.load(Ordering::Acquire);
-        while seen & EXPIRED == 0 {
+        loop {
+            if seen & EXPIRED != 0 {
+                return self.end(self.late());
+            }
             if seen > now {
                 return;
             }
             match self.deadline.compare_exchange_weak(seen, seen | EXPIRED, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => break,
+                Ok(_) => return self.end(self.decided()),
                 Err(other) => seen = other,
             }
         }
-        self.end_late();
     }
 
     /// Of two past deadlines the earlier gives the cause: fires the earliest of this node and its ancestors that has passed
@@ -203,17 +212,23 @@ impl Node {
         }
     }
 
-    /// The node is being taken apart: true if nobody has decided to fire the deadline, and nobody will.
+    /// The node is being taken apart: true if nobody will read the cause of its deadline any more.
     pub(super) fn forgo_deadline(&self) -> bool {
-        // ORDERING: deadline (both ends). Only who wins EXPIRED reads the deadline's cause.
+        // ORDERING: deadline (both ends). Without handles only who wins EXPIRED reads the cause, and says so afterwards.
         self.deadline.fetch_or(EXPIRED, Ordering::AcqRel) & EXPIRED == 0
+            || self.extra().is_none_or(Extra::cause_was_read)
     }
 
-    fn end_late(&self) {
-        self.end(self.late());
+    /// The end by the own deadline, for the one who has decided it.
+    fn decided(&self) -> Ended {
+        let ended = self.late();
+        if let Some(extra) = self.extra() {
+            extra.say_cause_was_read();
+        }
+        ended
     }
 
-    /// The end by the own deadline, with its own cause if it was given one.
+    /// The end by the own deadline, with its own cause if it was given one. For those who hold a handle, or have decided.
     fn late(&self) -> Ended {
         let cause = self.extra().and_then(Extra::deadline_cause);
         Ended::own(cause.unwrap_or_else(|| Cause::from(Error::DeadlineExceeded)))
@@ -244,7 +259,7 @@ unsafe impl Target for Node {
             }
         }
         // SAFETY: claimed, under the driver's pin.
-        if let Some(unused) = unsafe { node.mark(node.late(), told) } {
+        if let Some(unused) = unsafe { node.mark(node.decided(), told) } {
             told.garbage.push(Garbage::Cause(unused));
         }
         Surface::Over

@@ -56,10 +56,12 @@ use std::sync::Arc;
 
 /// What `handles` says of a relay that nothing can end any more.
 const HOPELESS: usize = 1 << (usize::BITS - 1);
-/// A bit of `lost`: the first parent of a merged context is hopeless.
-const PARENT: u32 = 0b01;
-/// A bit of `lost`: the second parent is.
-const OTHER: u32 = 0b10;
+/// A bit of `said`: the first parent of a merged context is hopeless.
+const PARENT: u32 = 0b001;
+/// A bit of `said`: the second parent is.
+const OTHER: u32 = 0b010;
+/// A bit of `said`: whoever decided to fire the deadline has read its cause.
+const READ: u32 = 0b100;
 /// Where `orphans` starts: more than there can be entries.
 const BIAS: usize = 1 << (usize::BITS - 2);
 /// The bit of `deadline` that says: decided, the context is ending by it.
@@ -93,8 +95,8 @@ pub(crate) struct Extra {
     node: NonNull<Node>,
     pub(crate) kind: Derived,
     link: UnsafeCell<Link>,
-    /// Which of a merged context's parents are hopeless: [`PARENT`], [`OTHER`].
-    lost: AtomicU32,
+    /// What has been said: [`PARENT`], [`OTHER`], [`READ`].
+    said: AtomicU32,
     foreign: Option<Arc<dyn Foreign>>,
     /// Read by whoever wins the decision to fire; taken when there is none to win any more.
     deadline_cause: UnsafeCell<Option<Cause>>,
@@ -279,7 +281,7 @@ impl Extra {
             node: NonNull::dangling(),
             kind,
             link: UnsafeCell::new(Link::None),
-            lost: AtomicU32::new(0),
+            said: AtomicU32::new(0),
             foreign: None,
             deadline_cause: UnsafeCell::new(None),
         }
@@ -294,14 +296,24 @@ impl Extra {
 
     fn deadline_cause(&self) -> Option<Cause> {
         self.deadline_cause.with(|cause| {
-            // SAFETY: taken only if nobody can win the decision any more (`forgo_deadline`).
+            // SAFETY: taken only if nobody reads it any more (`forgo_deadline`).
             unsafe { (*cause).clone() }
         })
     }
 
+    fn say_cause_was_read(&self) {
+        // ORDERING: cause-read (writer). The reading comes before the cause is taken.
+        self.said.fetch_or(READ, Ordering::Release);
+    }
+
+    fn cause_was_read(&self) -> bool {
+        // ORDERING: cause-read (reader).
+        self.said.load(Ordering::Acquire) & READ != 0
+    }
+
     /// # Safety
     ///
-    /// Nobody has won the decision to fire the deadline, and nobody can.
+    /// Nobody reads it any more: see `forgo_deadline`.
     unsafe fn take_deadline_cause(&self) -> Option<Cause> {
         self.deadline_cause.with_mut(|cause| {
             // SAFETY: forwarded.

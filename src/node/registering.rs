@@ -2,7 +2,6 @@
 
 use super::{Node, bequest, tell};
 use crate::hook::{Hook, Job};
-use crate::shield::Shield;
 use crate::signal::Signal;
 use crate::slots::{Entry, Kind, Seat};
 use std::ptr::NonNull;
@@ -88,16 +87,11 @@ pub(crate) unsafe fn stop(hook: NonNull<Hook>) -> bool {
     if !unsafe { hook.as_ref() }.stop() {
         return false;
     }
-    let mut shield = Shield::new();
     // SAFETY: won.
     let left = unsafe { Hook::vacate(hook) };
     // SAFETY: won: the slot's share and the function are ours.
     let job = unsafe { Job::new(hook) };
-    if let Some((owner, left)) = left {
-        // SAFETY: the hook sat in this node's slots.
-        unsafe { tell::left_seat(owner.cast(), left, &mut shield) };
-    }
-    shield.run(|| drop(job));
-    shield.finish();
+    // SAFETY: the hook sat in this node's slots.
+    unsafe { tell::drop_job(job, left.map(|(owner, left)| (owner.cast(), left))) };
     true
 }

@@ -243,13 +243,15 @@ impl Visitor for Undertaker<'_> {
 
 impl Extra {
     /// Notes that `under`, one of the parents of `node`, is hopeless; true if none is left that is not.
+    ///
+    /// The link is read plainly: its constructor, which writes it, borrows a handle of each parent, so neither is hopeless yet.
     fn loses(&self, node: &Node, under: &Node) -> bool {
         let Link::Seated(other, _) = self.link() else { return true };
         let side = if ptr::eq(other.as_ptr(), under) { OTHER } else { PARENT };
         let rooted = if matches!(node.above(), Above::Base(_)) { PARENT } else { 0 };
         // ORDERING: hope (both ends): the second of two parents sees what the first has said.
-        let lost = self.lost.fetch_or(side, Ordering::AcqRel) | side | rooted;
-        lost == PARENT | OTHER
+        let said = self.said.fetch_or(side, Ordering::AcqRel) | side | rooted;
+        said & (PARENT | OTHER) == PARENT | OTHER
     }
 }
 

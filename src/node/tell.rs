@@ -153,6 +153,21 @@ unsafe fn drop_last(node: NonNull<Node>) {
     told.tell_alone();
 }
 
+/// Drops the function of a hook that was stopped, and has left this seat if it had one.
+///
+/// # Safety
+///
+/// As for `left_seat`.
+pub(super) unsafe fn drop_job(job: Job, left: Option<(NonNull<Node>, Left)>) {
+    let mut told = Told::default();
+    told.garbage.push(Garbage::Job(job));
+    if let Some((owner, left)) = left {
+        // SAFETY: forwarded.
+        unsafe { release::entry_gone(owner, left, &mut told) };
+    }
+    told.tell_alone();
+}
+
 /// Gives a share of values back, whose drops are user code.
 ///
 /// # Safety

@@ -6,7 +6,7 @@ use super::Extra;
 use crate::base::Base;
 use crate::cause::Cause;
 use crate::foreign::Foreign;
-use crate::hook::Hook;
+use crate::hook::{Hook, Job};
 use crate::queue::Queue;
 use crate::shield::Shield;
 use crate::signal::Signal;
@@ -27,6 +27,8 @@ pub(crate) struct Told {
 pub(super) enum Garbage {
     /// The future of a foreign parent that was disowned.
     Future(Arc<dyn Foreign>),
+    /// A function that nothing will call.
+    Job(Job),
     /// A cause that came second, or whose context is gone.
     Cause(Cause),
     /// What few nodes have, the cause of a deadline for one.
@@ -73,6 +75,9 @@ impl Garbage {
         match self {
             Garbage::Future(foreign) => {
                 shield.run(|| foreign.drop_future());
+            }
+            Garbage::Job(job) => {
+                shield.run(|| drop(job));
             }
             Garbage::Cause(cause) => {
                 shield.run(|| drop(cause));
