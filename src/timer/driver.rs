@@ -201,18 +201,17 @@ impl<T: Target> Timers<T> {
 
     fn drive(&self) {
         let driver = &self.driver;
-        // The first pass is made at once (invariant 1), and it tidies.
-        let mut tidy_at = 0;
-        let mut first = true;
+        // Invariant 1.
+        self.pass(clock::now(), false);
+        let mut tidy_at = NEVER;
         loop {
             let now = clock::now();
             // ORDERING: none. A hint, see `wants_tidying`.
-            if !first && !driver.tidying.load(Ordering::Relaxed) {
+            if !driver.tidying.load(Ordering::Relaxed) {
                 tidy_at = NEVER;
             } else if tidy_at == NEVER {
                 tidy_at = now.saturating_add(TIDY);
             }
-            first = false;
             // ORDERING: timer-arm (the driver's own look at what arms have lowered).
             let next = self.next_wake.load(Ordering::SeqCst);
             let wake = if next >= NEVER { NEVER } else { coalesce(next, config::timer_window()) }.min(tidy_at);

@@ -45,8 +45,8 @@ mod size {
     pub(super) const PRESSURE: usize = 131_072;
     /// Cells looked at in one go.
     pub(super) const EXAMINE: usize = 256;
-    /// Heap items looked at for each one pushed, in each pass, and popped dead beyond what is due.
-    pub(super) const SWEEP: (usize, usize, usize) = (2, 1024, 256);
+    /// Heap items looked at for each one pushed, in each tidying pass, and popped dead beyond what is due.
+    pub(super) const SWEEP: (usize, usize, usize) = (2, 16_384, 256);
 }
 
 #[cfg(feature = "loom")]
@@ -272,8 +272,6 @@ impl Queue {
                 unsafe { dead.push(entry) };
             }
         }
-        self.sweep(size::SWEEP.1, dead);
-        self.heap.shrink();
     }
 
     fn idle(&self, shard: &Shard) -> bool {
@@ -353,6 +351,10 @@ impl Shard {
             queue.walk(self, now, &mut dead, &mut take);
         }
         queue.surface(now, &mut dead, &mut take);
+        if tidy {
+            queue.sweep(size::SWEEP.1, &mut dead);
+            queue.heap.shrink();
+        }
         let bound = queue.bound(self);
         drop(queue);
         // SAFETY: `dead` are cells both sides have let go of.
