@@ -11,7 +11,9 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
-type Callbacks = Arc<dyn Fn(Box<dyn FnOnce() + Send>) + Send + Sync>;
+/// What runs callbacks elsewhere.
+pub(crate) type Executor = dyn Fn(Box<dyn FnOnce() + Send>) + Send + Sync;
+type Callbacks = Arc<Executor>;
 type OnPanic = Arc<dyn Fn(Box<dyn Any + Send>) + Send + Sync>;
 
 /// How the whole process times deadlines, runs callbacks and reports panics.

@@ -54,7 +54,7 @@ impl Context {
                 let (hook, job) = node::hook(node, f);
                 let after = AfterFunc { hook };
                 if let Some(job) = job {
-                    node::run_now(job);
+                    node::run_now(node, job);
                 }
                 after
             }

@@ -1,6 +1,6 @@
 //! Waiting for the end: signals and hooks take a seat in a node's slots.
 
-use super::{Node, bequest, tell};
+use super::{Node, tell};
 use crate::hook::{Hook, Job};
 use crate::signal::Signal;
 use crate::slots::{Entry, Kind, Seat};
@@ -59,7 +59,7 @@ impl Drop for Waiting {
 
 /// Registers a function with the node. The hook's second share is the caller's: the handle's.
 ///
-/// If the node has ended, the function comes back as a job to run.
+/// If the node has ended, the function comes back as a job for `run_now`.
 pub(crate) fn hook<F: FnOnce() + Send + 'static>(node: &Node, function: F) -> (NonNull<Hook>, Option<Job>) {
     let hook = Hook::new(function, Some(NonNull::from(node).cast()));
     // SAFETY: both shares are ours.
@@ -68,8 +68,6 @@ pub(crate) fn hook<F: FnOnce() + Send + 'static>(node: &Node, function: F) -> (N
         return (hook, None);
     }
     fresh.place(None);
-    // A function never runs in a tree that is half marked: help first.
-    node.end(bequest(node));
     // Nobody else knows it, so nobody else can claim it.
     let claimed = fresh.claim();
     debug_assert!(claimed);

@@ -8,11 +8,10 @@
 //! A waker may end another context (a foreign parent does), whose wakers end the next. A few levels nest, as a reader
 //! of the stack would expect; deeper ones are queued for the outermost, so a chain of any length fits any stack.
 
-use super::Node;
-use super::release;
 use super::told::{Garbage, Told};
+use super::{Node, bequest, release};
 use crate::base::Base;
-use crate::config;
+use crate::config::{self, Executor};
 use crate::hook::{Hook, Job};
 use crate::shield::Shield;
 use crate::signal::Signal;
@@ -88,10 +87,7 @@ impl Told {
         while let Some(hook) = self.hooks.pop() {
             // SAFETY: claimed by us, and popped.
             let job = unsafe { take(hook, shield) };
-            match &executor {
-                None => shield.run(|| job.run()),
-                Some(execute) => shield.run(|| execute(Box::new(move || job.run()))),
-            };
+            execute(job, executor.as_deref(), shield);
         }
     }
 }
@@ -113,14 +109,25 @@ unsafe fn take(hook: NonNull<Hook>, shield: &mut Shield) -> Job {
     job
 }
 
-/// Runs a function whose context has ended before it could be registered.
-pub(crate) fn run_now(job: Job) {
+/// Runs a function whose context had ended before it could be registered. A function never runs in a tree that is half
+/// marked: this helps first.
+pub(crate) fn run_now(node: &Node, job: Job) {
+    let mut told = Told::default();
     let mut shield = Shield::new();
-    match config::callbacks() {
+    // SAFETY: the caller holds a handle.
+    let plain = unsafe { node.mark(bequest(node), &mut told) };
+    debug_assert!(plain.is_none(), "what is inherited owns nothing");
+    told.tell(&mut shield);
+    execute(job, config::callbacks().as_deref(), &mut shield);
+    shield.finish();
+}
+
+/// Calls a function, here or where the configuration says.
+fn execute(job: Job, executor: Option<&Executor>, shield: &mut Shield) {
+    match executor {
         None => shield.run(|| job.run()),
         Some(execute) => shield.run(|| execute(Box::new(move || job.run()))),
     };
-    shield.finish();
 }
 
 /// A user handle goes. Constant time, lock-free, one compare-and-swap for a leaf; values that nobody can see any more
