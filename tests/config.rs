@@ -289,6 +289,22 @@ fn d2_of_two_past_deadlines_the_earlier_gives_the_cause_also_before_the_driver_h
     }
 }
 
+/// From one past instant to another, before the driver has come: the second is past all the same.
+#[test]
+fn d6_an_overdue_deadline_moved_to_a_later_past_instant_ends_the_context_at_once() {
+    let _alone = alone();
+    for by_timeout in [false, true] {
+        let (ctx, handle, first) = overdue(Duration::from_millis(60));
+        let moved = if by_timeout {
+            handle.reset_timeout(Duration::ZERO)
+        } else {
+            handle.reset_deadline(first + Duration::from_nanos(20))
+        };
+        assert!(ctx.is_done(), "ended before the call returns; moved: {moved}, by a timeout: {by_timeout}");
+        assert_ended(&ctx, Error::DeadlineExceeded, "parent");
+    }
+}
+
 #[test]
 fn d2_a_childs_own_earlier_deadline_gives_its_own_cause() {
     let _alone = alone();

@@ -6,7 +6,7 @@ mod common;
 
 use common::*;
 use ripcord::{Context, Error};
-use std::sync::mpsc;
+use std::sync::{Barrier, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -383,6 +383,27 @@ fn d6_a_reset_against_a_cancel_has_one_winner() {
             assert_ended(&ctx, Error::Canceled, "canceled");
         }
         assert!(!again);
+    }
+}
+
+#[test]
+fn d6_a_reset_to_the_past_ends_the_context_also_against_a_push_back() {
+    for _ in 0..stress(300) {
+        let (ctx, handle) = Context::background().with_deadline(far());
+        let start = Barrier::new(2);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                start.wait();
+                while handle.reset_timeout(Duration::MAX) {}
+            });
+            start.wait();
+            let moved = handle.reset_deadline(past());
+            let ended = ctx.is_done();
+            // So that the other thread's loop has its end whatever happened.
+            handle.cancel();
+            assert!(moved && ended, "ended before the call returns");
+        });
+        assert_ended(&ctx, Error::DeadlineExceeded, "context deadline exceeded");
     }
 }
 

@@ -5,7 +5,7 @@
 mod common;
 
 use common::*;
-use ripcord::{Context, Error};
+use ripcord::{Cause, Context, Error};
 use std::sync::{Mutex, PoisonError};
 use std::task::Poll;
 use std::thread;
@@ -209,6 +209,80 @@ fn g9_a_function_far_below_is_dropped_when_nothing_above_can_end_it() {
         drop((leaf, root));
         assert!(tale.is_waiting());
         drop(handle);
+        assert!(tale.is_dropped_unrun());
+    });
+}
+
+/// Values, causes and functions are user code: what they hold goes one after the other all the same.
+#[test]
+fn g9_a_chain_of_values_that_hold_contexts() {
+    struct Holds(#[expect(dead_code)] Context);
+    on_a_small_stack(|| {
+        let value = Tale::new();
+        let mut ctx = Context::background().with_value(value.probe());
+        for n in 0..WIDE {
+            ctx =
+                if n % 2 == 0 { Context::background() } else { Context::todo().with_cancel().0 }.with_value(Holds(ctx));
+        }
+        drop(ctx);
+        assert_eq!(value.drops(), 1);
+    });
+}
+
+#[test]
+fn g9_a_chain_of_causes_that_hold_contexts() {
+    #[derive(Debug)]
+    struct Holds(#[expect(dead_code)] Context);
+    impl std::fmt::Display for Holds {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("holds a context")
+        }
+    }
+    impl std::error::Error for Holds {}
+    on_a_small_stack(|| {
+        let value = Tale::new();
+        let mut last = Context::background().with_value(value.probe());
+        for _ in 0..WIDE {
+            let (ctx, handle) = Context::background().with_cancel();
+            handle.cancel_cause(Cause::new(Holds(last)));
+            last = ctx;
+        }
+        assert_eq!(last.cause().unwrap().to_string(), "holds a context");
+        drop(last);
+        assert_eq!(value.drops(), 1);
+    });
+}
+
+#[test]
+fn g9_a_chain_of_functions_that_cancel_the_next_context() {
+    on_a_small_stack(|| {
+        let (first, first_handle) = Context::background().with_cancel();
+        let mut last = first;
+        for _ in 0..WIDE {
+            let (next, handle) = Context::background().with_cancel();
+            last.after_func(move || handle.cancel_cause(oops(6)));
+            last = next;
+        }
+        first_handle.cancel();
+        assert_eq!(oops_of(&last), Some(6), "canceled before the first cancel returned");
+    });
+}
+
+#[test]
+fn g9_a_chain_of_functions_that_hold_the_next_handle_is_dropped_unrun() {
+    on_a_small_stack(|| {
+        let tale = Tale::new();
+        let (first, first_handle) = Context::background().with_cancel();
+        let mut last = first;
+        for _ in 0..WIDE {
+            let (next, handle) = Context::background().with_cancel();
+            last.after_func(move || handle.cancel());
+            last = next;
+        }
+        last.after_func(tale.function());
+        drop(last);
+        assert!(tale.is_waiting());
+        drop(first_handle);
         assert!(tale.is_dropped_unrun());
     });
 }
