@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::cause::Cause;
-use crate::clock;
+use crate::clock::{self, NEVER};
 use crate::error::Error;
 use crate::node::Node;
 use crate::state::Ended;
@@ -70,7 +70,7 @@ impl CancelHandle {
 
     /// Moves the context's own deadline, either way, also if it had none. False, and nothing changes, once it has ended.
     ///
-    /// Pushing back is one atomic operation. A deadline beyond the parent's is remembered: the earliest of the chain
+    /// Pushing back is one atomic operation (and one look at the clock). A deadline beyond the parent's is remembered: the earliest of the chain
     /// holds at any time. An instant that has passed ends the context before this returns. An instant too far away to
     /// express disarms.
     ///
@@ -78,7 +78,8 @@ impl CancelHandle {
     ///
     /// If it ends the context, as [`cancel`](CancelHandle::cancel).
     pub fn reset_deadline(&self, at: Instant) -> bool {
-        self.node().reset(clock::tick_of(at), None)
+        let at = clock::tick_of(at);
+        self.node().reset(at, at < NEVER && at <= clock::now())
     }
 
     /// [`reset_deadline`](CancelHandle::reset_deadline) to so long from now; `Duration::MAX` disarms.
@@ -100,7 +101,7 @@ impl CancelHandle {
     ///
     /// If it ends the context, as [`cancel`](CancelHandle::cancel).
     pub fn reset_timeout(&self, after: Duration) -> bool {
-        self.node().reset(clock::tick_after(after), Some(after.is_zero()))
+        self.node().reset(clock::tick_after(after), after.is_zero())
     }
 
     /// The context that this handle ends.

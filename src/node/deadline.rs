@@ -141,11 +141,10 @@ impl Node {
     }
 
     /// Moves the own deadline. False, and nothing changes, once the context has ended. A move to the past ends it here.
-    /// Whether `to` is in the past is read off the clock if the caller does not know, but not for a push back: it could
-    /// only be in the past if the deadline so far is too, and then the driver is about to fire it.
+    /// The caller says which it is.
     ///
     /// The caller holds a handle.
-    pub(crate) fn reset(&self, to: Tick, past: Option<bool>) -> bool {
+    pub(crate) fn reset(&self, to: Tick, past: bool) -> bool {
         // ORDERING: deadline (reader).
         let mut from = self.deadline.load(Ordering::Acquire);
         loop {
@@ -158,11 +157,10 @@ impl Node {
                 return false;
             }
             // A move to the past is the decision itself: nobody can move it away again.
-            let late = past.unwrap_or_else(|| to < from && to <= clock::now());
-            let next = if late { to | EXPIRED } else { to };
+            let next = if past { to | EXPIRED } else { to };
             // ORDERING: deadline (both ends). Either this move or the decision to fire comes first.
             match self.deadline.compare_exchange_weak(from, next, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) if late => {
+                Ok(_) if past => {
                     self.expire_earlier(to, clock::now());
                     self.end(self.decided());
                 }
