@@ -89,17 +89,20 @@ impl Signal {
     /// As it says.
     pub(crate) unsafe fn free(this: NonNull<Signal>) {
         // SAFETY: forwarded.
-        drop(unsafe { this.as_ref() }.waker.take());
+        let unused = unsafe { this.as_ref() }.waker.take();
         // SAFETY: forwarded.
         unsafe { Signal::bury(this.as_ptr().cast()) };
+        // Last: its drop is user code, and may panic.
+        drop(unused);
     }
 
     unsafe fn retire(this: NonNull<Signal>) {
-        // A waker that was not taken: its drop is user code, and has no place in the epoch.
+        // A waker that was not taken: its drop is user code, has no place in the epoch, and may panic.
         // SAFETY: ours to give back.
-        drop(unsafe { this.as_ref() }.waker.take());
+        let unused = unsafe { this.as_ref() }.waker.take();
         // SAFETY: unreachable from any slot, and given back once: the claim word says by whom.
         unsafe { reclaim::pin().retire(this.as_ptr().cast(), Signal::bury) };
+        drop(unused);
     }
 
     unsafe fn bury(this: *mut ()) {

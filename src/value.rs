@@ -165,7 +165,8 @@ impl Binding {
             }
             let next = binding.next;
             let kind = binding.kind;
-            let this = NonNull::from(binding);
+            // SAFETY: not null.
+            let this = unsafe { NonNull::new_unchecked(at.cast_mut()) };
             // SAFETY: that was the last share: nobody sees the value any more.
             shield.run(|| unsafe { (kind.drop)(this) });
             // SAFETY: as above, and the value is gone.

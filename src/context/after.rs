@@ -29,7 +29,8 @@ impl Context {
     ///
     /// The registration keeps the context listening to its ancestors, even when all its handles are dropped. On a context
     /// that can no longer end, `f` is dropped unrun: when the last handle goes, and no deadline and no ancestor that could
-    /// end it is left.
+    /// end it is left. A function that captures a handle of its own context keeps that handle: capture what it needs
+    /// instead, or it lives until the context ends.
     ///
     /// ```
     /// use ripcord::Context;
@@ -49,12 +50,14 @@ impl Context {
     /// If the context has ended already, `f` runs here, and its panic goes on from here unless an
     /// [`on_panic`](crate::Config::on_panic) hook is installed.
     pub fn after_func<F: FnOnce() + Send + 'static>(&self, f: F) -> AfterFunc {
-        match self.scope() {
+        match self.scope_ptr() {
             Some(node) => {
-                let (hook, job) = node::hook(node, f);
+                // SAFETY: this context is, or keeps, a handle.
+                let (hook, job) = unsafe { node::hook(node, f) };
                 let after = AfterFunc { hook };
                 if let Some(job) = job {
-                    node::run_now(node, job);
+                    // SAFETY: as above.
+                    unsafe { node::run_now(node, job) };
                 }
                 after
             }

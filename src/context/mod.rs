@@ -182,7 +182,7 @@ impl Context {
     /// ```
     #[must_use]
     pub fn with_cancel_from(&self, other: &Context) -> (Context, CancelHandle) {
-        self.spawn(Plan::merge(other.scope().map(NonNull::from)))
+        self.spawn(Plan::merge(other.scope_ptr()))
     }
 
     /// A child that also ends when a future does: a foreign parent. Its output says why; no thread or task is spawned.
@@ -207,8 +207,9 @@ impl Context {
     {
         let (plan, task) = Plan::foreign(f);
         let (ctx, handle) = self.spawn(plan);
-        if let Some(node) = ctx.scope() {
-            task.start(node);
+        if let Some(node) = ctx.scope_ptr() {
+            // SAFETY: the task is the node's, and `ctx` is a handle.
+            unsafe { task.start(node) };
         }
         (ctx, handle)
     }
@@ -224,10 +225,10 @@ impl Context {
     #[inline]
     fn origin(&self) -> Origin {
         match self.is() {
-            Is::Node(node) => Origin::Node(NonNull::from(node), node.values()),
+            Is::Node(node) => Origin::Node(Context::target(self.word.as_ptr()), node.values()),
             Is::Value(binding) => match Context::is_word(&binding.base) {
-                Is::Node(node) => Origin::Node(NonNull::from(node), binding),
-                Is::Base(base) => Origin::Base(base, binding),
+                Is::Node(_) => Origin::Node(Context::target(binding.base), self.values()),
+                Is::Base(base) => Origin::Base(base, self.values()),
                 Is::Value(_) => unreachable!("a binding's base is never a binding"),
             },
             // SAFETY: this context counts for its base.
@@ -248,12 +249,31 @@ impl Context {
         }
     }
 
+    /// The same, as a pointer to the whole allocation: what will free it may be derived from it.
+    fn scope_ptr(&self) -> Option<NonNull<Node>> {
+        match self.is() {
+            Is::Node(_) => Some(Context::target(self.word.as_ptr())),
+            Is::Value(binding) => match Context::is_word(&binding.base) {
+                Is::Node(_) => Some(Context::target(binding.base)),
+                _ => None,
+            },
+            Is::Base(_) => None,
+        }
+    }
+
+    /// What a word points to.
+    #[inline(always)]
+    fn target<T>(word: *mut ()) -> NonNull<T> {
+        // SAFETY: words are tagged pointers, never null.
+        unsafe { NonNull::new_unchecked(strip(word, TAG).cast()) }
+    }
+
     /// The nearest binding that can be seen from here.
     #[inline]
     fn values(&self) -> *const Binding {
         match self.is() {
             Is::Node(node) => node.values(),
-            Is::Value(binding) => binding,
+            Is::Value(_) => Context::target(self.word.as_ptr()).as_ptr().cast_const(),
             // SAFETY: this context counts for its base.
             Is::Base(base) => unsafe { base.values() },
         }

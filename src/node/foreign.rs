@@ -62,16 +62,19 @@ where
 
     /// The first poll. If the node was born ended, the future is dropped unpolled.
     ///
+    /// # Safety
+    ///
     /// The caller holds a handle on the node, whose extra part has this task.
-    pub(crate) fn start(self: &Arc<Self>, node: &Node) {
-        if node.is_done() {
+    pub(crate) unsafe fn start(self: &Arc<Self>, node: NonNull<Node>) {
+        // SAFETY: forwarded.
+        if unsafe { node.as_ref() }.is_done() {
             if self.disown() == Disowned::Yours {
                 self.drop_future();
             }
             return;
         }
         // ORDERING: Relaxed. The phase publishes it.
-        self.node.store(ptr::from_ref(node).cast_mut(), Ordering::Relaxed);
+        self.node.store(node.as_ptr(), Ordering::Relaxed);
         self.wake_by_ref();
     }
 

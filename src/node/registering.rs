@@ -60,8 +60,17 @@ impl Drop for Waiting {
 /// Registers a function with the node. The hook's second share is the caller's: the handle's.
 ///
 /// If the node has ended, the function comes back as a job for `run_now`.
-pub(crate) fn hook<F: FnOnce() + Send + 'static>(node: &Node, function: F) -> (NonNull<Hook>, Option<Job>) {
-    let hook = Hook::new(function, Some(NonNull::from(node).cast()));
+///
+/// # Safety
+///
+/// The caller holds a handle on the node.
+pub(crate) unsafe fn hook<F>(node: NonNull<Node>, function: F) -> (NonNull<Hook>, Option<Job>)
+where
+    F: FnOnce() + Send + 'static,
+{
+    let hook = Hook::new(function, Some(node.cast()));
+    // SAFETY: forwarded.
+    let node = unsafe { node.as_ref() };
     // SAFETY: both shares are ours.
     let fresh = unsafe { hook.as_ref() };
     if node.slots.register(Hook::entry(hook), |seat| fresh.place(Some(seat))).is_ok() {

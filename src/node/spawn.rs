@@ -138,7 +138,7 @@ pub(crate) unsafe fn spawn(origin: Origin, plan: Plan) -> NonNull<Node> {
         };
         if above.slots.register(Entry::new(Kind::Child, node), placed).is_err() {
             // SAFETY: not published: ours alone.
-            unsafe { end_unborn(node, bequest(above), Above::Strong(NonNull::from(above))) };
+            unsafe { end_unborn(node, bequest(above), strong(origin)) };
             return node;
         }
     }
@@ -286,13 +286,9 @@ unsafe fn build(origin: Origin, above: Above, plan: Plan, state: State) -> NonNu
 ///
 /// # Safety
 ///
-/// The node was not published, and `above` is alive by a handle.
+/// The node was not published; `above` is counted already.
 #[cold]
 unsafe fn end_unborn(node: NonNull<Node>, ended: Ended, above: Above) {
-    if let Above::Strong(parent) = above {
-        // SAFETY: forwarded.
-        unsafe { parent.as_ref() }.add_handle();
-    }
     let node = node.as_ptr();
     // SAFETY: forwarded: ours alone.
     unsafe { (*node).state = State::born(ended) };

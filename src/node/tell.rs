@@ -111,10 +111,16 @@ unsafe fn take(hook: NonNull<Hook>, shield: &mut Shield) -> Job {
 
 /// Runs a function whose context had ended before it could be registered. A function never runs in a tree that is half
 /// marked: this helps first.
-pub(crate) fn run_now(node: &Node, job: Job) {
+///
+/// # Safety
+///
+/// The caller holds a handle on the node.
+pub(crate) unsafe fn run_now(node: NonNull<Node>, job: Job) {
     let mut told = Told::default();
     let mut shield = Shield::new();
-    // SAFETY: the caller holds a handle.
+    // SAFETY: forwarded.
+    let node = unsafe { node.as_ref() };
+    // SAFETY: forwarded.
     let plain = unsafe { node.mark(bequest(node), &mut told) };
     debug_assert!(plain.is_none(), "what is inherited owns nothing");
     told.tell(&mut shield);
