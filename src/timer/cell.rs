@@ -228,6 +228,7 @@ impl Chain {
         Some(entry)
     }
 
+    #[cfg(not(feature = "loom"))]
     pub(super) fn into_head(self) -> *mut Entry {
         self.head
     }
@@ -237,6 +238,7 @@ impl Chain {
     }
 
     /// Looks at every cell, first to last.
+    #[cfg(test)]
     pub(super) fn each(&self, mut look: impl FnMut(&Entry)) {
         let mut at = self.head;
         while let Some(entry) = NonNull::new(at) {
@@ -320,6 +322,7 @@ impl Shelf {
     /// # Safety
     ///
     /// Nobody takes the shelf meanwhile.
+    #[cfg(test)]
     pub(super) unsafe fn each(&self, look: impl FnMut(&Entry)) {
         // ORDERING: timer-shelf (reader).
         Chain::adopt(self.0.load(Ordering::Acquire)).each(look);

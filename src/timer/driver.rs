@@ -70,6 +70,7 @@ impl Driver {
         }
     }
 
+    #[cfg(test)]
     pub(super) fn manual() -> Self {
         Driver { manual: true, ..Self::new() }
     }
@@ -93,6 +94,7 @@ impl Driver {
         !self.manual && !self.tidying.load(Ordering::Relaxed) && !self.tidying.swap(true, Ordering::Relaxed)
     }
 
+    #[cfg(test)]
     pub(super) fn wakeups(&self) -> u64 {
         // ORDERING: none. A statistic.
         self.wakeups.load(Ordering::Relaxed)
@@ -147,12 +149,14 @@ impl<T: Target> Timers<T> {
     /// Starts the thread, unless somebody is at it or it failed a moment ago.
     fn start(&'static self) {
         let driver = &self.driver;
-        // ORDERING: none. It only spaces attempts.
-        let retry_at = driver.retry_at.load(Ordering::Relaxed);
-        if (retry_at != 0 && clock::now() < retry_at) || !driver.claim_start() {
+        if !driver.claim_start() {
             return;
         }
-        if let Err(error) = self.spawn() {
+        // ORDERING: none. It only spaces attempts.
+        let retry_at = driver.retry_at.load(Ordering::Relaxed);
+        if retry_at != 0 && clock::now() < retry_at {
+            self.stand_down();
+        } else if let Err(error) = self.spawn() {
             driver.retry_at.store(clock::now().saturating_add(RETRY), Ordering::Relaxed);
             self.stand_down();
             driver.report(format!(
@@ -170,18 +174,16 @@ impl<T: Target> Timers<T> {
         thread::Builder::new().name(NAME.into()).spawn(move || self.run()).map(drop)
     }
 
-    /// The start has failed: every arm shall ask for one again.
+    /// There is no start after all: every arm shall ask for one again.
     fn stand_down(&self) {
-        // While the hands are held no pass publishes a wake-up that nobody keeps. If a pass is on, perhaps our own
-        // caller's, it publishes NEVER itself as long as there is no thread.
-        let hands = self.hands.try_lock();
-        // ORDERING: timer-runner (writer, of null). Before `next_wake`, so that a start that succeeds from here on
-        // makes its first pass, which needs the hands, after it.
+        // Between passes. A thread that somebody starts from here on needs the hands for its first pass, so it publishes
+        // its wake-up after ours; and no pass that knew of a thread publishes one that nobody keeps.
+        let hands = self.hands.lock();
+        // ORDERING: timer-runner (writer, of null). Before `next_wake`: who still saw STARTING lowered that before.
         self.driver.runner.store(ptr::null_mut(), Ordering::SeqCst);
-        if hands.is_some() {
-            // ORDERING: timer-arm. Who lowers it again from here on asks for a start.
-            self.next_wake.store(NEVER, Ordering::SeqCst);
-        }
+        // ORDERING: timer-arm. Who lowers it again from here on finds no thread, and asks for one.
+        self.next_wake.store(NEVER, Ordering::SeqCst);
+        drop(hands);
     }
 
     /// The thread.

@@ -13,20 +13,12 @@ impl Driver {
         Driver { token: AtomicBool::new(false) }
     }
 
-    pub(super) fn manual() -> Self {
-        Self::new()
-    }
-
     pub(super) fn runs(&self) -> bool {
         true
     }
 
     pub(super) fn wants_tidying(&self) -> bool {
         false
-    }
-
-    pub(super) fn wakeups(&self) -> u64 {
-        0
     }
 }
 

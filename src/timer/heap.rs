@@ -23,6 +23,7 @@ impl Heap {
         Heap { items: Vec::new(), cursor: 0 }
     }
 
+    #[cfg(all(test, not(feature = "loom")))]
     pub(super) fn len(&self) -> usize {
         self.items.len()
     }
@@ -65,6 +66,7 @@ impl Heap {
         }
     }
 
+    #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = Keyed> + '_ {
         self.items.iter().copied()
     }

@@ -24,6 +24,8 @@
 //!
 //! What a deadline does ([`Target::surface`]), and who waits for it.
 
+#![cfg_attr(feature = "loom", allow(dead_code, reason = "only the models drive the engine there"))]
+
 mod cell;
 #[cfg_attr(feature = "loom", path = "driver_model.rs")]
 mod driver;
@@ -64,7 +66,8 @@ pub(crate) unsafe trait Target: Sized + Send + Sync + 'static {
     type Told: Default;
 
     /// The key under which the cell was queued has passed. Marks the target ended if its own deadline has passed too,
-    /// and puts who is to hear of it into `told`. Runs no user code. May arm and disarm.
+    /// and puts who is to hear of it into `told`. Runs no user code. May disarm, but not
+    /// arm: that may have to wait for the pass it is part of.
     ///
     /// # Safety
     ///
@@ -124,6 +127,7 @@ impl<T: Target> Timers<T> {
     }
 
     /// An engine without a thread: [`turn`](Self::turn) drives it.
+    #[cfg(all(test, not(feature = "loom")))]
     pub(crate) fn manual() -> Self {
         Self::with_driver(Driver::manual())
     }
@@ -226,12 +230,14 @@ impl<T: Target> Timers<T> {
         &self.shards[crate::sync::thread_index() & (self.shards.len() - 1)]
     }
 
-    /// Cells queued, and how many of them are live. For tests and metrics: looks at every one.
+    /// Cells queued, and how many of them are live. Looks at every one.
+    #[cfg(test)]
     pub(crate) fn census(&self) -> (usize, usize) {
         self.shards.iter().map(Shard::census).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 
     /// How often the driver's thread has woken up.
+    #[cfg(all(test, not(feature = "loom")))]
     pub(crate) fn wakeups(&self) -> u64 {
         self.driver.wakeups()
     }

@@ -90,6 +90,7 @@ impl Pool {
     }
 
     /// Cells here, about.
+    #[cfg(all(test, feature = "loom"))]
     pub(super) fn len(&self) -> usize {
         // ORDERING: none. A statistic.
         self.len.load(Ordering::Relaxed)

@@ -385,7 +385,8 @@ impl Shard {
         self.queue.after_fork()
     }
 
-    /// Cells queued here, and how many of them are live. For tests and metrics: looks at every one.
+    /// Cells queued here, and how many of them are live. Looks at every one.
+    #[cfg(test)]
     pub(super) fn census(&self) -> (usize, usize) {
         let (mut all, mut live) = (0, 0);
         let mut count = |entry: &Entry| {

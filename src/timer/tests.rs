@@ -61,6 +61,8 @@ pub(super) struct Handle {
 
 // SAFETY: a probe is Sync, and freed on any thread.
 unsafe impl Send for Handle {}
+// SAFETY: as above; what a shared handle does is atomic.
+unsafe impl Sync for Handle {}
 
 impl Handle {
     pub(super) fn idle(timers: &'static Timers<Probe>) -> Self {

@@ -179,6 +179,7 @@ fn an_engine_that_cannot_start_its_thread_is_driven_by_who_waits() {
     }
     let waiting = Handle::armed(timers, after(120));
     assert!(!timers.driver.runs());
+    assert_eq!(timers.next_wake.load(Ordering::SeqCst), NEVER, "every arm asks for a thread, however late it is due");
     // Threads can be had again: a later arm starts one, and it finds what was armed before.
     timers.driver.refuse.store(false, Ordering::Relaxed);
     while !timers.driver.runs() {
@@ -187,6 +188,50 @@ fn an_engine_that_cannot_start_its_thread_is_driven_by_who_waits() {
     }
     waiting.wait();
     assert_eq!(timers.help(clock::now()), NEVER);
+}
+
+/// Runs `child` in a forked child, which never gets as far as `exec`; true if it says so.
+#[cfg(unix)]
+fn in_a_child(child: impl Fn() -> bool + Send + Sync + 'static) -> bool {
+    use std::os::unix::process::CommandExt;
+    const YES: i32 = 33;
+    let mut command = std::process::Command::new("true");
+    let answer = move || Err(std::io::Error::from_raw_os_error(YES + i32::from(!child())));
+    // SAFETY: what the child does after the fork is what the test is about.
+    unsafe { command.pre_exec(answer) };
+    command.spawn().is_err_and(|error| error.raw_os_error() == Some(YES))
+}
+
+#[cfg(unix)]
+fn ends_soon(handle: &Handle) -> bool {
+    (0..20_000).any(|_| {
+        std::thread::sleep(Duration::from_millis(1));
+        handle.ended()
+    })
+}
+
+#[cfg(unix)]
+#[test]
+fn deadlines_of_the_parent_fire_in_a_forked_child() {
+    let timers = engine();
+    let before = Handle::armed(timers, after(200));
+    std::thread::sleep(Duration::from_millis(50));
+    assert!(in_a_child(move || {
+        timers.after_fork_child();
+        ends_soon(&before)
+    }));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_forked_child_that_says_nothing_is_found_out_by_the_next_earlier_deadline() {
+    let timers = engine();
+    let before = Handle::armed(timers, after(1_000));
+    std::thread::sleep(Duration::from_millis(50));
+    assert!(in_a_child(move || {
+        let sooner = Handle::armed(timers, after(1));
+        ends_soon(&sooner) && ends_soon(&before)
+    }));
 }
 
 /// The state a forked child finds itself in: no thread, though the words say there is one.
