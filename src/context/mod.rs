@@ -273,7 +273,7 @@ impl Context {
     fn values(&self) -> *const Binding {
         match self.is() {
             Is::Node(node) => node.values(),
-            Is::Value(_) => Context::target(self.word.as_ptr()).as_ptr().cast_const(),
+            Is::Value(_) => Context::target::<Binding>(self.word.as_ptr()).as_ptr().cast_const(),
             // SAFETY: this context counts for its base.
             Is::Base(base) => unsafe { base.values() },
         }
