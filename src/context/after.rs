@@ -82,12 +82,19 @@ impl AfterFunc {
 
 impl Drop for AfterFunc {
     fn drop(&mut self) {
-        // SAFETY: the handle owns its share.
-        if unsafe { self.hook.as_ref() }.is_detached() {
+        /// Gives the share back, also if dropping the function panics.
+        struct Share(NonNull<Hook>);
+        impl Drop for Share {
+            fn drop(&mut self) {
+                // SAFETY: the handle's share, used for the last time.
+                unsafe { Hook::release(self.0) };
+            }
+        }
+        let share = Share(self.hook);
+        // SAFETY: the share is still held.
+        if unsafe { share.0.as_ref() }.is_detached() {
             self.stop();
         }
-        // SAFETY: the handle's share, used for the last time.
-        unsafe { Hook::release(self.hook) };
     }
 }
 

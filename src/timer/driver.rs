@@ -3,25 +3,14 @@
 //! It is started by the first arm and sleeps until the earliest deadline, rounded up to the coalescing window. A
 //! wake-up by an arm never scans: it only shortens the sleep. With nothing armed it sleeps without a time limit.
 //!
-//! # States of `runner`
-//!
-//! | value    | meaning                                             | `next_wake`                        |
-//! |----------|-----------------------------------------------------|------------------------------------|
-//! | null     | no thread                                           | `NEVER`: every arm asks for one    |
-//! | STARTING | somebody is starting one                            | lowered by arms                    |
-//! | pointer  | it runs, and makes a pass after publishing itself   | published by its passes            |
-//!
-//! # Invariants
-//!
-//! 1. The thread publishes itself before its first pass. So who finds no pointer here after queueing a cell was
-//!    before that pass, which finds the cell.
-//! 2. A published `Runner` is never freed: the few bytes of each start are the price of a lock-free wake-up.
+//! Its invariants are those of [`Driver`](super::runner).
 
+use super::runner::Runner;
 use super::{Target, Timers};
 use crate::clock::{self, NEVER, Tick};
 use crate::config;
 use crate::shield::Shield;
-use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, Ordering, thread};
+use crate::sync::{Ordering, thread};
 use std::time::Duration;
 use std::{process, ptr};
 
@@ -32,97 +21,6 @@ const TIDY: u64 = 1_000_000_000;
 const RETRY: u64 = 100_000_000;
 
 const NAME: &str = "ripcord-timer";
-
-struct Runner {
-    thread: thread::Thread,
-    process: u32,
-}
-
-pub(super) struct Driver {
-    runner: AtomicPtr<Runner>,
-    /// An engine that is turned by hand has no thread.
-    manual: bool,
-    /// The thread wakes up for the nurseries' sake.
-    tidying: AtomicBool,
-    wakeups: AtomicU64,
-    /// Zero, or the earliest time of the next attempt to start the thread.
-    retry_at: AtomicU64,
-    reported: AtomicBool,
-    #[cfg(test)]
-    pub(super) refuse: AtomicBool,
-}
-
-fn starting() -> *mut Runner {
-    ptr::without_provenance_mut(1)
-}
-
-impl Driver {
-    pub(super) fn new() -> Self {
-        Driver {
-            runner: AtomicPtr::new(ptr::null_mut()),
-            manual: false,
-            tidying: AtomicBool::new(false),
-            wakeups: AtomicU64::new(0),
-            retry_at: AtomicU64::new(0),
-            reported: AtomicBool::new(false),
-            #[cfg(test)]
-            refuse: AtomicBool::new(false),
-        }
-    }
-
-    #[cfg(test)]
-    pub(super) fn manual() -> Self {
-        Driver { manual: true, ..Self::new() }
-    }
-
-    /// Whether somebody sleeps until `next_wake`.
-    pub(super) fn runs(&self) -> bool {
-        // ORDERING: timer-runner (reader).
-        self.manual || self.runner().is_some()
-    }
-
-    fn runner(&self) -> Option<&'static Runner> {
-        // ORDERING: timer-runner (reader), SeqCst for invariant 1: queue, then look for the thread.
-        let runner = self.runner.load(Ordering::SeqCst);
-        // SAFETY: invariant 2.
-        (!runner.is_null() && runner != starting()).then(|| unsafe { &*runner })
-    }
-
-    /// Asked by counted arms: true if the thread has to be told that nurseries fill up.
-    pub(super) fn wants_tidying(&self) -> bool {
-        // ORDERING: none, both. A hint; at worst the dead stay until the next counted arm or deadline.
-        !self.manual && !self.tidying.load(Ordering::Relaxed) && !self.tidying.swap(true, Ordering::Relaxed)
-    }
-
-    #[cfg(test)]
-    pub(super) fn wakeups(&self) -> u64 {
-        // ORDERING: none. A statistic.
-        self.wakeups.load(Ordering::Relaxed)
-    }
-
-    /// The right to start the thread; whoever gets it ends the `STARTING` state.
-    fn claim_start(&self) -> bool {
-        // ORDERING: timer-runner (writer, of STARTING).
-        self.runner.compare_exchange(ptr::null_mut(), starting(), Ordering::SeqCst, Ordering::Relaxed).is_ok()
-    }
-
-    /// Says once that deadlines have no thread.
-    #[cold]
-    fn report(&self, message: String) {
-        // ORDERING: none. Decides who reports.
-        if self.reported.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        match config::on_panic() {
-            Some(report) => {
-                let mut shield = Shield::new();
-                shield.run(|| report(Box::new(message)));
-                shield.absorb();
-            }
-            None => eprintln!("{message}"),
-        }
-    }
-}
 
 /// `at`, rounded up to a multiple of the window; exact if that overflows.
 fn coalesce(at: Tick, window: u64) -> Tick {

@@ -1,26 +1,8 @@
-//! The driver as the models see it: no thread, and a park is a token that somebody set.
+//! The driver as the models see it: no thread, whoever has the engine turns it.
 
 use super::{Target, Timers};
 use crate::clock::Tick;
-use crate::sync::{AtomicBool, Ordering};
-
-pub(super) struct Driver {
-    token: AtomicBool,
-}
-
-impl Driver {
-    pub(super) fn new() -> Self {
-        Driver { token: AtomicBool::new(false) }
-    }
-
-    pub(super) fn runs(&self) -> bool {
-        true
-    }
-
-    pub(super) fn wants_tidying(&self) -> bool {
-        false
-    }
-}
+use crate::sync::Ordering;
 
 impl<T: Target> Timers<T> {
     /// As `unpark`: the next park returns at once.

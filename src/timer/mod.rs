@@ -29,9 +29,12 @@
 mod cell;
 #[cfg_attr(feature = "loom", path = "driver_model.rs")]
 mod driver;
+mod hands;
 mod heap;
 mod lock;
 mod pool;
+#[cfg_attr(feature = "loom", path = "runner_model.rs")]
+mod runner;
 mod shard;
 mod turn;
 
@@ -47,13 +50,13 @@ use crate::sync::shard_count;
 use crate::sync::{AtomicU64, Ordering};
 use cell::{Chain, Entry, Release};
 use crossbeam_utils::CachePadded;
-use driver::Driver;
+use hands::Hands;
 use lock::ForkLock;
+use runner::Driver;
 use shard::Shard;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
-use turn::Hands;
 
 /// What has a deadline.
 ///

@@ -14,7 +14,7 @@
 //! 2. Everything due in a pass is marked before anybody is told of any of it.
 
 use super::cell::Chain;
-use super::shard::Due;
+use super::hands::Hands;
 use super::{Surface, Target, Timers};
 use crate::clock::{NEVER, Tick};
 use crate::shield::Shield;
@@ -23,17 +23,6 @@ use std::ptr::NonNull;
 
 /// Cells marked under one pin.
 const BATCH: usize = 64;
-
-/// What a pass holds: cells that are in no queue.
-#[derive(Default)]
-pub(super) struct Hands {
-    due: Vec<Due>,
-    /// How many of `due` are dealt with.
-    done: usize,
-}
-
-// SAFETY: cells may be handed from thread to thread; the hands hold their places.
-unsafe impl Send for Hands {}
 
 /// What a pass left behind.
 pub(super) struct Passed {
