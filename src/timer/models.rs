@@ -3,7 +3,7 @@
 //! Rows with a bound explore every schedule with at most so many preemptions; those without explore all.
 
 use super::*;
-use crate::sync::reclaim::{bury, pin, sweep};
+use crate::sync::reclaim::{begin, bury, end, pin};
 use crate::sync::{AtomicPtr, Canary, thread};
 use loom::sync::Arc;
 use std::sync::atomic::{AtomicUsize as Count, Ordering as Plain};
@@ -65,7 +65,11 @@ unsafe impl Send for Owner {}
 
 impl Owner {
     fn new(timers: &Arc<Timers<Probe>>) -> Self {
-        let probe = Probe { deadline: AtomicU64::new(NEVER), cell: AtomicPtr::default(), canary: Canary::new() };
+        let probe = Probe {
+            deadline: AtomicU64::new(NEVER),
+            cell: AtomicPtr::new(std::ptr::null_mut()),
+            canary: Canary::new(),
+        };
         Owner(timers.clone(), NonNull::from(Box::leak(Box::new(probe))))
     }
 
@@ -128,8 +132,9 @@ fn model(name: &str, bound: Option<usize>, run: impl Fn() + Send + Sync + 'stati
     builder.preemption_bound = bound;
     builder.check(move || {
         counter.fetch_add(1, Plain::Relaxed);
-        sweep();
+        begin();
         run();
+        end();
     });
     let runs = runs.load(Plain::Relaxed);
     println!("{name}: {runs} schedules, preemptions {bound:?}");
