@@ -188,7 +188,8 @@ pub(crate) fn describe(effort: Effort) {
     let Effort { rounds, slice, .. } = effort;
     println!("method     medians of {rounds} interleaved rounds of {slice:?} each; load average before: {load}");
     if load.parse().is_ok_and(|load: f64| load > 0.5) {
-        println!("           NOT QUIET: others are running, the threaded rows and what crosses rows mean little");
+        println!("           NOT QUIET: others are running, so rows of 2 and 8 threads say little");
     }
-    println!("ratio      ours to the best rival's, the median over the rounds; time is core time per operation\n");
+    println!("ratio      ours to the best rival's, the median over the rounds");
+    println!("time       of one core per operation: one thread by its own CPU clock, several by the wall's\n");
 }
