@@ -50,12 +50,12 @@ pub(crate) fn per_time(effort: Effort, mut work: impl FnMut(u64) -> Duration + '
     }))
 }
 
-/// How many times fill a slice. Each guess is tried thrice and judged by the best, or one preemption would pass for
-/// slow work.
+/// How many times fill a slice. Each guess is tried eight times and judged by the best, or a preemption would pass
+/// for slow work.
 fn fill(slice: Duration, work: &mut impl FnMut(u64) -> Duration) -> u64 {
     let mut times = 1;
     loop {
-        let spent = (0..3).map(|_| work(times)).min().expect("three tries");
+        let spent = (0..8).map(|_| work(times)).min().expect("eight tries");
         if spent >= slice.mul_f64(0.7) {
             return times;
         }
