@@ -50,12 +50,12 @@ pub(crate) fn per_time(effort: Effort, mut work: impl FnMut(u64) -> Duration + '
     }))
 }
 
-/// How many times fill a slice. Each guess is tried thrice and judged by the best, or one preemption would pass for
-/// slow work.
+/// How many times fill a slice. Each guess is tried eight times and judged by the best, or a preemption would pass
+/// for slow work.
 fn fill(slice: Duration, work: &mut impl FnMut(u64) -> Duration) -> u64 {
     let mut times = 1;
     loop {
-        let spent = (0..3).map(|_| work(times)).min().expect("three tries");
+        let spent = (0..8).map(|_| work(times)).min().expect("eight tries");
         if spent >= slice.mul_f64(0.7) {
             return times;
         }
@@ -188,7 +188,8 @@ pub(crate) fn describe(effort: Effort) {
     let Effort { rounds, slice, .. } = effort;
     println!("method     medians of {rounds} interleaved rounds of {slice:?} each; load average before: {load}");
     if load.parse().is_ok_and(|load: f64| load > 0.5) {
-        println!("           NOT QUIET: others are running, the threaded rows and what crosses rows mean little");
+        println!("           NOT QUIET: others are running, so rows of 2 and 8 threads say little");
     }
-    println!("ratio      ours to the best rival's, the median over the rounds; time is core time per operation\n");
+    println!("ratio      ours to the best rival's, the median over the rounds");
+    println!("time       of one core per operation: one thread by its own CPU clock, several by the wall's\n");
 }
