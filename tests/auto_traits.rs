@@ -1,7 +1,8 @@
 //! Rule O4: what every public type may do anywhere.
 #![cfg(not(feature = "loom"))]
 
-use ripcord::{AfterFunc, CancelGuard, CancelHandle, Cause, Config, Context, Done, DoneOwned, Error};
+use ripcord::group::{Join, Panicked, SpawnError, Task};
+use ripcord::{AfterFunc, CancelGuard, CancelHandle, Cause, Config, Context, Done, DoneOwned, Error, Group};
 use std::fmt::{Debug, Display};
 use std::future::Future;
 use std::hash::Hash;
@@ -25,6 +26,11 @@ fn o4_everything_public_is_send_sync_unpin_and_unwind_safe() {
     anywhere::<AfterFunc>();
     anywhere::<Option<Context>>();
     anywhere::<Config>();
+    anywhere::<Group>();
+    anywhere::<Join>();
+    anywhere::<SpawnError>();
+    anywhere::<Panicked>();
+    anywhere::<Task<std::future::Ready<Result<u8, Cause>>>>();
 }
 
 #[test]
@@ -38,6 +44,8 @@ fn o4_everything_but_a_borrowed_wait_is_static() {
     forever::<AfterFunc>();
     forever::<Config>();
     forever::<Done<'static>>();
+    forever::<Group>();
+    forever::<Join>();
 }
 
 #[test]

@@ -99,11 +99,17 @@ impl Worker<'_> {
         let below: Vec<_> = (0..3).map(|_| ctx.with_cancel().0.with_value(1u8)).collect();
         match self.random.below(6) {
             0 => drop(handle.drop_guard()),
-            1 => _ = handle.reset_timeout(Duration::ZERO),
-            2 => {
-                if handle.reset_timeout(Duration::from_micros(self.random.next() % 2_000)) {
+            1 => {
+                // Refused: somebody else is ending it, and may not be through with what is below.
+                let ended_here = handle.reset_timeout(Duration::ZERO);
+                assert!(ctx.is_done());
+                if !ended_here {
                     return;
                 }
+            }
+            2 => {
+                handle.reset_timeout(Duration::from_micros(self.random.next() % 2_000));
+                return;
             }
             3 => {
                 handle.reset_timeout(Duration::MAX);

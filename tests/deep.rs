@@ -194,7 +194,7 @@ fn g9_the_deadline_of_a_root_reaches_a_leaf_far_below() {
         let leaf = chain(&root, DEEP / 4, |_, ctx| ctx.with_cancel().0);
         assert_eq!(leaf.deadline(), root.deadline());
         assert!(handle.reset_timeout(Duration::from_millis(1)));
-        assert_eq!(leaf.wait(), Error::DeadlineExceeded);
+        assert_eq!(wait_for(&leaf), Error::DeadlineExceeded);
         assert_ended(&leaf, Error::DeadlineExceeded, "root");
     });
 }

@@ -53,7 +53,7 @@ fn the_wake_of_another_thread_ends_the_context_there() {
         foreign.complete(Error::Canceled);
         thread::current().id()
     });
-    assert_eq!(below.wait(), Error::Canceled);
+    assert_eq!(wait_for(&below), Error::Canceled);
     assert_eq!(told.recv(), Ok(there.join().unwrap()));
     assert_ended(&below, Error::Canceled, "context canceled");
 }
@@ -83,7 +83,7 @@ fn an_output_that_becomes_deadline_exceeded_ends_it_as_deadline_exceeded() {
     assert_ended(&at_once, Error::DeadlineExceeded, "context deadline exceeded");
     let (late, _late) = Context::background().with_timeout(Duration::from_millis(2));
     let (follower, _follower) = Context::background().with_cancel_on(late.into_done());
-    assert_eq!(follower.wait(), Error::DeadlineExceeded);
+    assert_eq!(wait_for(&follower), Error::DeadlineExceeded);
     assert_ended(&follower, Error::DeadlineExceeded, "context deadline exceeded");
 }
 
@@ -295,7 +295,7 @@ fn no_foreign_wake_is_lost() {
             thread::scope(|scope| {
                 scope.spawn(|| source_handle.cancel());
                 let (follower, _h) = Context::background().with_cancel_on(source.clone().into_done());
-                assert_eq!(follower.wait(), Error::Canceled);
+                assert_eq!(wait_for(&follower), Error::Canceled);
             });
         }
     });

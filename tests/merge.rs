@@ -44,7 +44,7 @@ fn a_deadline_of_either_parent_ends_it_with_that_ones_error_and_cause() {
         let (timed, _timed) = Context::background().with_timeout_cause(Duration::from_millis(3), "timed");
         let (plain, _plain) = Context::background().with_cancel();
         let (merged, _merged) = if on_other { plain.with_cancel_from(&timed) } else { timed.with_cancel_from(&plain) };
-        assert_eq!(merged.wait(), Error::DeadlineExceeded);
+        assert_eq!(wait_for(&merged), Error::DeadlineExceeded);
         assert_ended(&merged, Error::DeadlineExceeded, "timed");
         assert_live(&plain);
     }
@@ -174,7 +174,7 @@ fn a_dropped_merge_leaves_both_parents_and_a_dropped_parent_stays_a_relay() {
     assert_live(&merged);
     above_handle.cancel_cause("above");
     assert_ended(&merged, Error::Canceled, "above");
-    timed.wait();
+    wait_for(&timed);
     assert_ended(&timed, Error::DeadlineExceeded, "relay");
     one_handle.cancel();
     other_handle.cancel();

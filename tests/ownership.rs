@@ -101,7 +101,7 @@ fn o2_a_relay_passes_the_end_of_an_ancestor_on() {
 fn o2_a_relays_own_deadline_still_reaches_the_children() {
     let leaf = Context::background().with_timeout_cause(Duration::from_millis(5), "relay").0.with_cancel().0;
     assert!(leaf.deadline().is_some());
-    assert_eq!(leaf.wait(), Error::DeadlineExceeded);
+    assert_eq!(wait_for(&leaf), Error::DeadlineExceeded);
     assert_ended(&leaf, Error::DeadlineExceeded, "relay");
 }
 

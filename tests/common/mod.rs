@@ -41,6 +41,12 @@ pub(crate) fn eventually(what: &str, mut happens: impl FnMut() -> bool) {
     }
 }
 
+/// Waits for an end that is to come by itself; a deadline that is lost shall not hang the run.
+#[track_caller]
+pub(crate) fn wait_for(ctx: &Context) -> Error {
+    ctx.wait_timeout(Duration::from_secs(60)).expect("not ended within a minute")
+}
+
 /// An instant that is past by the time anybody looks at it.
 pub(crate) fn past() -> Instant {
     Instant::now()

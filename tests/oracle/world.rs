@@ -1,10 +1,10 @@
 //! The real thing beside the model, and the comparison of the two.
 #![cfg(not(feature = "loom"))]
 
-use super::model::{Call, Id, Model};
+use super::model::{Call, End, Id, Model};
 use super::retention::{Fate, Retention};
 use crate::common::*;
-use ripcord::{AfterFunc, CancelHandle, Cause, Context, DoneOwned};
+use ripcord::{AfterFunc, CancelHandle, Cause, Context, DoneOwned, Error};
 use std::fmt::{Debug, Display, Write};
 use std::sync::Arc;
 use std::task::Poll;
@@ -214,8 +214,14 @@ impl World {
         Ok(())
     }
 
-    /// Lets everything go: then nothing may be left.
+    /// Lets everything go: then nothing may be left. The futures come first: one that waits for ever would keep what
+    /// is registered below it.
     pub(crate) fn clear(&mut self) -> Outcome {
+        for n in 0..self.foreigns.len() {
+            self.model.complete(n, End { error: Error::Canceled, text: String::from("the end") });
+            self.foreigns[n].complete("the end".into());
+        }
+        self.compare()?;
         for (_, id) in self.contexts.drain(..) {
             self.model.all[id].held -= 1;
         }
