@@ -26,12 +26,17 @@ pub(crate) fn now() -> Tick {
 #[inline]
 pub(crate) fn tick_of(at: Instant) -> Tick {
     let base = *BASE;
-    match at.checked_duration_since(base) {
-        Some(ahead) => {
-            u64::try_from(ahead.as_nanos()).ok().and_then(|ns| ns.checked_add(BIAS)).map_or(NEVER, |t| t.min(NEVER))
-        }
-        None => u64::try_from(base.duration_since(at).as_nanos()).map_or(0, |ns| BIAS.saturating_sub(ns)),
+    if at >= base {
+        nanos(at.duration_since(base)).checked_add(BIAS).map_or(NEVER, |tick| tick.min(NEVER))
+    } else {
+        BIAS.saturating_sub(nanos(base.duration_since(at)))
     }
+}
+
+/// Whole nanoseconds, saturated at 584 years.
+#[inline]
+fn nanos(duration: Duration) -> u64 {
+    duration.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(duration.subsec_nanos()))
 }
 
 /// The instant of a tick; `None` for [`NEVER`].
@@ -50,5 +55,11 @@ pub(crate) fn instant_of(tick: Tick) -> Option<Instant> {
 /// `now + after`, saturating to [`NEVER`].
 #[inline]
 pub(crate) fn tick_after(after: Duration) -> Tick {
-    u64::try_from(after.as_nanos()).ok().and_then(|ns| now().checked_add(ns)).map_or(NEVER, |t| t.min(NEVER))
+    now().saturating_add(nanos(after)).min(NEVER)
+}
+
+/// Whether an instant has passed.
+#[inline]
+pub(crate) fn has_passed(at: Instant) -> bool {
+    at <= Instant::now()
 }

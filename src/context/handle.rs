@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::cause::Cause;
-use crate::clock::{self, NEVER};
+use crate::clock;
 use crate::error::Error;
 use crate::node::Node;
 use crate::state::Ended;
@@ -78,8 +78,7 @@ impl CancelHandle {
     ///
     /// If it ends the context, as [`cancel`](CancelHandle::cancel).
     pub fn reset_deadline(&self, at: Instant) -> bool {
-        let at = clock::tick_of(at);
-        self.node().reset(at, at < NEVER && at <= clock::now())
+        self.node().reset(clock::tick_of(at), clock::has_passed(at))
     }
 
     /// [`reset_deadline`](CancelHandle::reset_deadline) to so long from now; `Duration::MAX` disarms.

@@ -23,7 +23,6 @@ pub use handle::{CancelGuard, CancelHandle};
 
 use crate::base::{Base, DETACHED, TAG};
 use crate::cause::Cause;
-use crate::clock;
 use crate::node::{self, Node, Origin, Plan};
 use crate::sync::{addr_bits, strip};
 use crate::value::Binding;
@@ -105,7 +104,7 @@ impl Context {
     /// passed, the child has ended when this returns. A parent's earlier deadline still holds for the child.
     #[must_use]
     pub fn with_deadline(&self, at: Instant) -> (Context, CancelHandle) {
-        self.spawn(Plan::deadline(clock::tick_of(at)))
+        self.spawn(Plan::deadline(at))
     }
 
     /// [`with_deadline`](Context::with_deadline), with a cause for the case that this deadline ends the child.
@@ -113,7 +112,7 @@ impl Context {
     /// The cause is not used when anything else ends it.
     #[must_use]
     pub fn with_deadline_cause<E: Into<Cause>>(&self, at: Instant, cause: E) -> (Context, CancelHandle) {
-        self.spawn(Plan::deadline(clock::tick_of(at)).cause(cause.into()))
+        self.spawn(Plan::deadline(at).cause(cause.into()))
     }
 
     /// A child that ends so long from now, by the clock at this call. A time too long to express means never.

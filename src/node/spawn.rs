@@ -17,7 +17,7 @@ use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Canary, UnsafeCell};
 use crate::value::Binding;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a context is derived from. The caller keeps it alive.
 #[derive(Copy, Clone)]
@@ -47,8 +47,8 @@ impl Plan {
     }
 
     /// Ends at `at`.
-    pub(crate) fn deadline(at: Tick) -> Plan {
-        Plan { deadline: at, past: at < NEVER && at <= clock::now(), extra: None, other: None }
+    pub(crate) fn deadline(at: Instant) -> Plan {
+        Plan { deadline: clock::tick_of(at), past: clock::has_passed(at), extra: None, other: None }
     }
 
     /// Ends after so long: the clock is read once.
