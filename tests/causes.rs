@@ -83,7 +83,7 @@ fn c2_the_cause_of_a_deadline_is_used_when_it_fires() {
         Context::background().with_timeout_cause(Duration::from_millis(1), oops(3)),
     ];
     for (ctx, _handle) in &contexts {
-        assert_eq!(wait_for(&ctx), Error::DeadlineExceeded);
+        assert_eq!(wait_for(ctx), Error::DeadlineExceeded);
         assert_ended(ctx, Error::DeadlineExceeded, "oops 3");
         assert_eq!(oops_of(ctx), Some(3));
     }

@@ -341,7 +341,7 @@ fn d3_deadlines_that_fire_together_fire_in_the_order_of_time() {
             parts.into_iter().flat_map(|part| part.join().unwrap()).collect()
         });
         for (child, _) in &children {
-            wait_for(&child);
+            wait_for(child);
             assert_ended(child, Error::DeadlineExceeded, "parent");
         }
     }

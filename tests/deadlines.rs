@@ -356,7 +356,7 @@ fn d6_a_reset_loses_cleanly_against_a_deadline_that_fires() {
         for ((ctx, _), won) in contexts.iter().zip(results) {
             if won {
                 moved += 1;
-                assert_eq!(wait_for(&ctx), Error::DeadlineExceeded);
+                assert_eq!(wait_for(ctx), Error::DeadlineExceeded);
                 assert!(Instant::now() >= later, "fired by the deadline it had been moved from");
             } else {
                 lost += 1;

@@ -180,7 +180,7 @@ fn o1_d5_g6_live_bytes_return_to_the_start_after_heavy_churn() {
     assert_flat("deadlines that fire", 2, |_| {
         let all: Vec<_> = (0..4_000).map(|_| root.with_timeout(Duration::from_micros(500))).collect();
         for (ctx, _) in &all {
-            wait_for(&ctx);
+            wait_for(ctx);
         }
     });
 }

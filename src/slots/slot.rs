@@ -225,12 +225,6 @@ impl Slot {
         Entry::of(self.0.load(Ordering::Relaxed)).is_some()
     }
 
-    /// Who sits here; the answer may be old, and the caller keeps whoever it is alive.
-    #[cfg(test)]
-    pub(crate) fn peek(&self) -> Option<Entry> {
-        Entry::of(self.0.load(Ordering::Acquire))
-    }
-
     /// Closes a free slot to registrants because its block is being given back.
     ///
     /// | before           | after  | answer |

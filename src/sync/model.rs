@@ -70,10 +70,9 @@ impl Canary {
     pub(crate) fn kill(&self) {
         self.alive.with_mut(|alive| {
             // SAFETY: as in `touch`; loom fails the model if anybody else looks now.
-            unsafe {
-                assert!(*alive, "given back twice");
-                *alive = false;
-            }
+            let alive = unsafe { &mut *alive };
+            assert!(*alive, "given back twice");
+            *alive = false;
         });
     }
 }
