@@ -24,6 +24,9 @@ mod cursor;
 mod shard;
 mod slot;
 
+#[cfg(all(test, not(feature = "loom")))]
+mod tests;
+
 pub(crate) use cursor::Position;
 pub(crate) use shard::{Closed, Seat};
 pub(crate) use slot::{Entry, Kind, Left};
@@ -87,8 +90,9 @@ impl SlotList {
             Some(false) => {}
             Some(true) => self.crowd(1),
             None => {
-                if self.shard.take(entry, &mut placed)? {
-                    self.crowd(4);
+                let crowded = self.shard.take(entry, &mut placed)?;
+                if crowded != 0 {
+                    self.crowd(crowded);
                 }
             }
         }

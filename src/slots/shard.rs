@@ -8,7 +8,7 @@
 //!
 //! 1. the *hint*: where the last one left;
 //! 2. the *head*: the newest block, the only one that is not full while a burst lasts;
-//! 3. the *rover*: the next [`ROVE`] blocks of a walk round the chain, one walker at a time;
+//! 3. the *rover*: the next [`ROVE`] blocks in use of a walk round the chain, one walker at a time;
 //! 4. a new block, pushed with the entry already in it: the push is the registration.
 //!
 //! A push means that [`ROVE`] blocks in a row were full, and the rover has moved on by as many: one round of the chain
@@ -32,6 +32,13 @@ use std::ptr::{self, NonNull};
 const ROVE: usize = 4;
 #[cfg(feature = "loom")]
 const ROVE: usize = 1;
+
+/// So many empty blocks at most are unlinked in one walk.
+const UNLINKED: usize = 64;
+
+/// How much a new block counts, and how much a collision, before every thread gets a desk of its own.
+const GROWN: usize = 4;
+const COLLIDED: usize = 1;
 
 /// Slots in a block: with the link it fills two cache lines.
 #[cfg(not(feature = "loom"))]
@@ -168,21 +175,51 @@ impl Block {
     }
 }
 
+/// Somebody who looks for a slot.
+struct Search<'a, F> {
+    shard: &'a Shard,
+    entry: Entry,
+    placed: &'a mut F,
+    crowded: usize,
+}
+
+impl<F: FnMut(Seat)> Search<'_, F> {
+    /// Tries the slots of one block, `first` before the others.
+    ///
+    /// # Safety
+    ///
+    /// The block is protected (invariant 3).
+    unsafe fn look(&mut self, block: NonNull<Block>, first: Option<NonNull<Slot>>) -> Take {
+        let all = (0..BLOCK).map(|index| Block::slot(block, index));
+        for slot in first.into_iter().chain(all) {
+            let seat = Seat { slot, shard: Some(NonNull::from(self.shard)) };
+            // SAFETY: forwarded.
+            match unsafe { slot.as_ref() }.take(self.entry, || (self.placed)(seat)) {
+                Take::Busy(false) => {}
+                Take::Busy(true) => self.crowded = COLLIDED,
+                done => return done,
+            }
+        }
+        Take::Busy(false)
+    }
+}
+
 impl Shard {
     pub(super) fn new() -> Shard {
         let null = || AtomicPtr::new(ptr::null_mut());
         Shard { head: null(), hint: null(), rover: null() }
     }
 
-    /// Finds a slot in the chain, or makes one. True if a block was made.
-    pub(super) fn take(&self, entry: Entry, placed: &mut impl FnMut(Seat)) -> Result<bool, Closed> {
+    /// Finds a slot in the chain, or makes one. Says how crowded it was: [`GROWN`], [`COLLIDED`] or 0.
+    pub(super) fn take(&self, entry: Entry, placed: &mut impl FnMut(Seat)) -> Result<usize, Closed> {
+        let mut search = Search { shard: self, entry, placed, crowded: 0 };
         let guard = reclaim::pin();
         // ORDERING: hint (reader).
         let hint = self.hint.load(Ordering::Acquire);
         if let Some(slot) = NonNull::new(hint.cast::<Slot>()) {
             // SAFETY: pinned, and the hint is cleared before its block is retired.
-            match unsafe { self.take_in(Block::around(slot), Some(slot), entry, placed) } {
-                Take::Taken => return Ok(false),
+            match unsafe { search.look(Block::around(slot), Some(slot)) } {
+                Take::Taken => return Ok(search.crowded),
                 Take::Closed => return Err(Closed),
                 // ORDERING: Relaxed. If somebody stored another hint meanwhile, that one stays.
                 Take::Busy(_) => {
@@ -191,25 +228,30 @@ impl Shard {
             }
         }
         // ORDERING: chain (reader).
-        let mut head = self.head.load(Ordering::Acquire);
+        let head = self.head.load(Ordering::Acquire);
         if let Some(block) = NonNull::new(strip(head, CLOSED).cast::<Block>()) {
             // SAFETY: pinned, and linked a moment ago.
-            match unsafe { self.take_in(block, None, entry, placed) } {
-                Take::Taken => return Ok(false),
+            match unsafe { search.look(block, None) } {
+                Take::Taken => return Ok(search.crowded),
                 Take::Closed => return Err(Closed),
                 Take::Busy(_) => {}
             }
-            match self.rove(&guard, Some((entry, placed))) {
-                Take::Taken => return Ok(false),
+            match self.rove(&guard, Some(&mut search)) {
+                Take::Taken => return Ok(search.crowded),
                 Take::Closed => return Err(Closed),
                 Take::Busy(_) => {}
             }
         }
+        self.push(head, &mut search)
+    }
+
+    /// Makes a block with the entry in it: the push is the registration.
+    fn push(&self, mut head: *mut (), search: &mut Search<'_, impl FnMut(Seat)>) -> Result<usize, Closed> {
         let block = NonNull::from(Box::leak(Box::new(Block::new())));
         let slot = Block::slot(block, 0);
-        placed(Seat { slot, shard: Some(NonNull::from(self)) });
+        (search.placed)(Seat { slot, shard: Some(NonNull::from(self)) });
         // SAFETY: nobody else knows the block yet.
-        unsafe { slot.as_ref() }.preset(entry);
+        unsafe { slot.as_ref() }.preset(search.entry);
         loop {
             if addr_bits(head, CLOSED) != 0 {
                 // SAFETY: it was never published.
@@ -222,34 +264,10 @@ impl Shard {
             let pushed = block.as_ptr().cast::<()>();
             // ORDERING: chain (writer), and seat (writer) of the entry inside; closed (reader) on failure.
             match self.head.compare_exchange_weak(head, pushed, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Ok(true),
+                Ok(_) => return Ok(GROWN),
                 Err(now) => head = now,
             }
         }
-    }
-
-    /// Tries the slots of one block, `first` before the others.
-    ///
-    /// # Safety
-    ///
-    /// The block is protected (invariant 3).
-    unsafe fn take_in(
-        &self,
-        block: NonNull<Block>,
-        first: Option<NonNull<Slot>>,
-        entry: Entry,
-        placed: &mut impl FnMut(Seat),
-    ) -> Take {
-        let all = (0..BLOCK).map(|index| Block::slot(block, index));
-        for slot in first.into_iter().chain(all) {
-            // SAFETY: forwarded.
-            let tried =
-                unsafe { slot.as_ref() }.take(entry, || placed(Seat { slot, shard: Some(NonNull::from(self)) }));
-            if !matches!(tried, Take::Busy(_)) {
-                return tried;
-            }
-        }
-        Take::Busy(false)
     }
 
     /// Remembers that this slot is about to be free. Called by whoever sits in it, before leaving (invariant 2).
@@ -260,11 +278,12 @@ impl Shard {
 
     /// Gives empty blocks back, a few at a time. The caller occupies a seat of this shard.
     fn tidy(&self) {
-        let _ = self.rove(&reclaim::pin(), None::<(Entry, &mut fn(Seat))>);
+        let _ = self.rove(&reclaim::pin(), None::<&mut Search<'_, fn(Seat)>>);
     }
 
-    /// Walks a few blocks on: tries to take a slot for `wanted`, unlinks blocks that are empty.
-    fn rove(&self, guard: &Guard, mut wanted: Option<(Entry, &mut impl FnMut(Seat))>) -> Take {
+    /// Walks on round the chain: past [`ROVE`] blocks that are in use, where it looks for a slot, and unlinks the empty
+    /// ones in between.
+    fn rove(&self, guard: &Guard, mut search: Option<&mut Search<'_, impl FnMut(Seat)>>) -> Take {
         let seen = self.rover.load(Ordering::Relaxed);
         let roving = seen.map_addr(|a| a | ROVING);
         // ORDERING: rover (reader): the last walker's unlinks come before ours.
@@ -273,35 +292,34 @@ impl Shard {
         {
             return Take::Busy(true);
         }
-        // ORDERING: chain (reader).
-        let head = || NonNull::new(strip(self.head.load(Ordering::Acquire), CLOSED).cast::<Block>());
         let mut tried = Take::Busy(false);
         let mut before: Option<NonNull<Block>> = None;
-        let mut at = NonNull::new(seen.cast::<Block>()).or_else(head);
-        for _ in 0..ROVE {
-            let Some(block) = at.or_else(head) else { break };
+        let mut at = NonNull::new(seen.cast::<Block>());
+        let (mut passed, mut unlinked) = (0, 0);
+        while passed < ROVE && unlinked < UNLINKED {
             if at.is_none() {
+                // Once more from the beginning.
                 before = None;
+                at = self.first();
             }
+            let Some(block) = at else { break };
             // SAFETY: the rover stands on a linked block: only its holder unlinks. Pinned besides.
-            let next = unsafe { Block::next(block) };
-            let unlinked = match before {
-                // SAFETY: `block` is linked right behind `before`, and we hold the rover.
-                Some(before) => unsafe { self.unlink(guard, before, block) },
-                None => false,
-            };
-            if !unlinked {
-                if let Some((entry, placed)) = &mut wanted {
-                    // SAFETY: as for `next`.
-                    tried = unsafe { self.take_in(block, None, *entry, *placed) };
-                    if !matches!(tried, Take::Busy(_)) {
-                        at = Some(block);
-                        break;
-                    }
-                }
-                before = Some(block);
+            at = unsafe { Block::next(block) };
+            // SAFETY: `block` is linked right behind `before`, and we hold the rover.
+            if before.is_some_and(|before| unsafe { self.unlink(guard, before, block) }) {
+                unlinked += 1;
+                continue;
             }
-            at = next;
+            if let Some(search) = &mut search {
+                // SAFETY: as for `next`.
+                tried = unsafe { search.look(block, None) };
+                if !matches!(tried, Take::Busy(_)) {
+                    at = Some(block);
+                    break;
+                }
+            }
+            before = Some(block);
+            passed += 1;
         }
         let stand = at.map_or(ptr::null_mut(), |block| block.as_ptr().cast());
         // ORDERING: rover (writer).
