@@ -66,7 +66,8 @@ impl<T: Send + Sync + 'static> Bound<T> {
     };
 }
 
-/// One bit of 64 for a type.
+/// Three bits of 64 for a type (or fewer, where they fall together): with a handful of types bound, about one absent type
+/// in a hundred is looked for in vain.
 #[inline]
 fn fingerprint(key: TypeId) -> u64 {
     struct Fold(u64);
@@ -85,7 +86,8 @@ fn fingerprint(key: TypeId) -> u64 {
     }
     let mut fold = Fold(0);
     key.hash(&mut fold);
-    1 << (fold.finish() >> 58)
+    let hash = fold.finish();
+    1 << (hash >> 58) | 1 << (hash >> 52 & 63) | 1 << (hash >> 46 & 63)
 }
 
 impl Binding {
@@ -114,11 +116,11 @@ impl Binding {
     #[inline]
     pub(crate) unsafe fn find<'a, T: 'static>(head: *const Binding) -> Option<&'a T> {
         let key = TypeId::of::<T>();
-        let bit = fingerprint(key);
+        let bits = fingerprint(key);
         let mut at = head;
         // SAFETY: every binding keeps the next alive.
         while let Some(binding) = unsafe { at.as_ref() } {
-            if binding.fingerprint & bit == 0 {
+            if binding.fingerprint & bits != bits {
                 return None;
             }
             if binding.key == key {
