@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The names of this process's threads by their id.
 fn threads() -> BTreeMap<u32, String> {
@@ -85,11 +85,14 @@ fn d7_the_driver_starts_with_the_first_deadline_sleeps_when_idle_and_survives_a_
     assert!(woken <= 1, "woken {woken} times with nothing armed");
 
     // A panicking callback and a panicking waker cost nobody else a deadline.
-    let (loud, _loud) = Context::background().with_timeout(Duration::from_millis(2));
+    let (loud, loud_handle) = Context::background().with_deadline(far());
     loud.after_func(|| panic!("a callback on the driver"));
     let mut done = loud.clone().into_done();
     assert!(poll_with(&mut done, &waker_fn(|| panic!("a waker on the driver"))).is_pending());
-    let (same_time, _same) = Context::background().with_deadline(loud.deadline().unwrap());
+    // All is registered: now it may come.
+    let at = Instant::now() + Duration::from_millis(2);
+    assert!(loud_handle.reset_deadline(at));
+    let (same_time, _same) = Context::background().with_deadline(at);
     assert_eq!(wait_for(&same_time), Error::DeadlineExceeded);
     assert_eq!(wait_for(&loud), Error::DeadlineExceeded);
     let (tell, told) = mpsc::channel();
