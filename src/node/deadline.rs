@@ -163,6 +163,8 @@ impl Node {
                 Ok(_) if past => {
                     self.expire_earlier(to, clock::now());
                     self.end(self.decided());
+                    // A cancel may have come in between; and whoever helped us may have ended it for us.
+                    return self.err() == Some(Error::DeadlineExceeded);
                 }
                 Ok(_) if to < from => self.arm(to),
                 // The reminder is never later than the deadline was: a push back is done.
