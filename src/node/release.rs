@@ -9,7 +9,8 @@
 //! 0                nobody: whoever wrote this takes the node apart
 //! ```
 //!
-//! No user code runs here: what has a drop of its own goes into [`Told`]. Taking a node apart may be the last thing that kept its parent: a loop over [`Step`]s, never recursion.
+//! No user code runs here: what has a drop of its own goes into [`Told`]. Taking a node apart may take away the last thing
+//! that kept its parent: a loop over [`Step`]s, never recursion.
 //!
 //! # Hope
 //!
@@ -244,7 +245,8 @@ impl Visitor for Undertaker<'_> {
 impl Extra {
     /// Notes that `under`, one of the parents of `node`, is hopeless; true if none is left that is not.
     ///
-    /// The link is read plainly: its constructor, which writes it, borrows a handle of each parent, so neither is hopeless yet.
+    /// The link is read plainly: its constructor, which writes it, borrows a handle of each parent, so neither is hopeless
+    /// by then.
     fn loses(&self, node: &Node, under: &Node) -> bool {
         let Link::Seated(other, _) = self.link() else { return true };
         let side = if ptr::eq(other.as_ptr(), under) { OTHER } else { PARENT };
