@@ -33,7 +33,7 @@ fn three_generations() {
 
 #[test]
 fn child_moves_in_while_another_leaves() {
-    explore("M4 one comes, one goes, then the parent", ALL, || {
+    explore("M4 one comes, one goes, then the parent", preemptions(5, None), || {
         let (parent, handle) = root();
         let child = parent.with_cancel();
         both(
@@ -65,5 +65,15 @@ fn function_that_nothing_will_call() {
         );
         assert_eq!(calls.get(), 0, "nothing ended");
         assert_eq!(dropped.get(), 1, "dropped once: by stop, or with the last handle");
+    });
+}
+
+#[test]
+fn ended_parent_and_child() {
+    explore("M4 ended parent and child go", ALL, || {
+        let (parent, handle) = root();
+        let child = parent.with_cancel();
+        handle.cancel();
+        both(move || drop(child), move || drop((parent, handle)));
     });
 }

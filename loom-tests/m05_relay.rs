@@ -16,7 +16,7 @@ fn relay_passes_the_end_on() {
 
 #[test]
 fn relay_is_taken_apart_below_a_canceler() {
-    explore("M5 relay is taken apart below a canceler", ALL, || {
+    explore("M5 relay is taken apart below a canceler", preemptions(4, None), || {
         let (top, handle) = root();
         let middle = top.with_cancel();
         let bottom = middle.0.with_cancel();

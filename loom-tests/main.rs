@@ -1,7 +1,7 @@
 //! Models of the races in `docs/ORDERINGS.md`, over the code that ships: every interleaving that loom can tell apart.
 //!
 //! `cargo test --features loom` runs them all; `RIPCORD_LOOM=long` raises the bounds of those that have one,
-//! and a number there is the bound for all. Each prints
+//! a number there is the bound for all, and `none` explores everything. Each prints
 //! its name, its bound on preemptions (`none`: exhaustive) and how many interleavings it ran. `teeth` checks that each
 //! would notice: it breaks a copy of the source, and expects a model to fail.
 //!
@@ -10,9 +10,19 @@
 mod support;
 
 mod m01_register;
+mod m02_two_cancels;
 mod m03_leave;
 mod m04_orphan;
 mod m05_relay;
+mod m06_reuse;
+mod m07_comings_and_goings;
+mod m08_helping;
 mod m09_born_ended;
 mod m10_last_reference;
+mod m11_append;
+mod m12_desks;
+mod m13_merge;
 mod m14_signal;
+mod m16_reasons;
+mod m17_waker_change;
+mod m19_hope;

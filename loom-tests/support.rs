@@ -27,7 +27,8 @@ pub(crate) fn explore(name: &str, bound: Bound, model: impl Fn() + Send + Sync +
     let bound = match std::env::var("RIPCORD_LOOM").as_deref() {
         Err(_) => bound.quick,
         Ok("long") => bound.long,
-        Ok(number) => Some(number.parse().expect("RIPCORD_LOOM is `long`, or a bound on preemptions")),
+        Ok("none") => None,
+        Ok(number) => Some(number.parse().expect("RIPCORD_LOOM is `long`, `none`, or a bound on preemptions")),
     };
     let runs = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&runs);

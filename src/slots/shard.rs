@@ -31,7 +31,7 @@ use std::ptr::{self, NonNull};
 #[cfg(not(feature = "loom"))]
 const ROVE: usize = 4;
 #[cfg(feature = "loom")]
-const ROVE: usize = 1;
+const ROVE: usize = 2;
 
 /// So many empty blocks at most are unlinked in one walk.
 const UNLINKED: usize = 64;

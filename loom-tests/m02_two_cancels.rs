@@ -1,0 +1,60 @@
+//! M2: two cancels of one context at once. Each helps: when either returns, everything registered before has ended.
+
+use crate::support::{Count, both, explore, preemptions, root, said, three};
+
+#[test]
+fn both_return_after_the_end() {
+    explore("M2 both return after the end", preemptions(1, Some(2)), || {
+        let (top, one) = root();
+        let other = one.clone();
+        let (middle, _own) = top.with_cancel();
+        let (bottom, _own) = middle.with_cancel();
+        let below = bottom.clone();
+        both(
+            move || {
+                one.cancel_cause("one");
+                assert!(below.is_done(), "returned before the end");
+            },
+            || {
+                other.cancel_cause("other");
+                assert!(bottom.is_done(), "returned before the end");
+            },
+        );
+        let words = said(&bottom);
+        assert!(words.is_some() && words == said(&top), "one cause for all");
+    });
+}
+
+#[test]
+fn a_second_cancel_of_a_leaf() {
+    explore("M2 a second cancel of a leaf", preemptions(3, Some(5)), || {
+        let (ctx, one) = root();
+        let other = one.clone();
+        let calls = Count::default();
+        drop(ctx.after_func(calls.call()));
+        both(move || one.cancel(), move || other.cancel());
+        assert_eq!(calls.get(), 1);
+    });
+}
+
+#[test]
+fn the_gate_is_left_between_two_cancels() {
+    explore("M2 the gate is left between two cancels", preemptions(1, Some(2)), || {
+        let (top, one) = root();
+        let other = one.clone();
+        let gate = top.with_cancel();
+        let (behind, _own) = top.with_cancel();
+        let seen = behind.clone();
+        three(
+            move || {
+                one.cancel();
+                assert!(seen.is_done(), "returned before the end");
+            },
+            move || drop(gate),
+            || {
+                other.cancel();
+                assert!(behind.is_done(), "returned before the end");
+            },
+        );
+    });
+}

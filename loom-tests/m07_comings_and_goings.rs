@@ -1,0 +1,17 @@
+//! M7: one registers, one leaves, one cancels, all in one list.
+
+use crate::support::{explore, preemptions, root, said};
+
+#[test]
+fn register_leave_cancel() {
+    explore("M7 register, leave, cancel", preemptions(2, Some(3)), || {
+        let (parent, handle) = root();
+        let leaving = parent.with_cancel();
+        let ours = parent.clone();
+        let coming = loom::thread::spawn(move || ours.with_cancel().0);
+        let going = loom::thread::spawn(move || drop(leaving));
+        handle.cancel_cause("gone");
+        assert_eq!(said(&coming.join().unwrap()).as_deref(), Some("gone"));
+        going.join().unwrap();
+    });
+}

@@ -1,0 +1,49 @@
+//! M12: an owner gets crowded and puts up desks, while it is canceled. A closed table word refuses the table; a table that
+//! came first is closed with everything at its desks.
+
+use crate::support::{ALL, explore, root};
+
+#[test]
+fn desks_are_put_up_while_canceled() {
+    explore("M12 desks are put up while canceled", ALL, || {
+        let (parent, handle) = root();
+        let inline = [parent.with_cancel(), parent.with_cancel()];
+        let ours = parent.clone();
+        let coming = loom::thread::spawn(move || {
+            // The first makes a block, and that puts up the desks; the second sits at one.
+            let first = ours.with_cancel();
+            let second = ours.with_cancel();
+            (first, second)
+        });
+        handle.cancel();
+        let (first, second) = coming.join().unwrap();
+        assert!(first.0.is_done() && second.0.is_done(), "ended at birth, or reached");
+        assert!(inline.iter().all(|(ctx, _)| ctx.is_done()));
+    });
+}
+
+#[test]
+fn two_threads_crowd() {
+    explore("M12 two threads crowd", ALL, || {
+        let (parent, handle) = root();
+        let _inline = [parent.with_cancel(), parent.with_cancel()];
+        let ours = parent.clone();
+        let coming = loom::thread::spawn(move || (ours.with_cancel(), ours.with_cancel()));
+        let more = [parent.with_cancel(), parent.with_cancel()];
+        let (first, second) = coming.join().unwrap();
+        handle.cancel();
+        assert!(more.iter().chain([&first, &second]).all(|(ctx, _)| ctx.is_done()), "found at every desk");
+    });
+}
+
+#[test]
+fn desk_is_left_while_canceled() {
+    explore("M12 desk is left while canceled", ALL, || {
+        let (parent, handle) = root();
+        let _others = [parent.with_cancel(), parent.with_cancel(), parent.with_cancel()];
+        let at_desk = parent.with_cancel();
+        let thread = loom::thread::spawn(move || handle.cancel());
+        drop(at_desk);
+        thread.join().unwrap();
+    });
+}

@@ -1,0 +1,75 @@
+//! M19: a function waits on a relay for an end that can no longer come. The mark above and the count below are two
+//! words, each written before the other is read, with a fence between: at least one side drops the function.
+
+use crate::support::{ALL, Count, Dropped, explore, preemptions, root};
+use ripcord::Context;
+
+/// A function on `ctx` that tells if it is called, or dropped.
+fn hopeful(ctx: &Context) -> (Count, Dropped) {
+    let (calls, dropped) = (Count::default(), Dropped::default());
+    let (call, token) = (calls.call(), dropped.token());
+    drop(ctx.after_func(move || {
+        let _held = token;
+        call();
+    }));
+    (calls, dropped)
+}
+
+#[test]
+fn two_relays_let_go() {
+    explore("M19 parent and child go, a function waits", preemptions(4, Some(6)), || {
+        let parent = root();
+        let child = parent.0.with_cancel();
+        let (calls, dropped) = hopeful(&child.0);
+        let thread = loom::thread::spawn(move || drop(parent));
+        drop(child);
+        thread.join().unwrap();
+        assert_eq!((calls.get(), dropped.get()), (0, 1), "dropped unrun, once");
+    });
+}
+
+#[test]
+fn three_relays_let_go() {
+    explore("M19 three generations go, a function waits", preemptions(3, Some(5)), || {
+        let top = root();
+        let middle = top.0.with_cancel();
+        let bottom = middle.0.with_cancel();
+        let (calls, dropped) = hopeful(&bottom.0);
+        drop(middle);
+        let thread = loom::thread::spawn(move || drop(top));
+        drop(bottom);
+        thread.join().unwrap();
+        assert_eq!((calls.get(), dropped.get()), (0, 1), "dropped unrun, once");
+    });
+}
+
+#[test]
+fn merged_relay_loses_both() {
+    explore("M19 both parents of a merge go", ALL, || {
+        let (left, right) = (root(), root());
+        let merged = left.0.with_cancel_from(&right.0);
+        let (calls, dropped) = hopeful(&merged.0);
+        drop(merged);
+        let thread = loom::thread::spawn(move || drop(left));
+        drop(right);
+        thread.join().unwrap();
+        assert_eq!((calls.get(), dropped.get()), (0, 1), "dropped unrun, once");
+    });
+}
+
+#[test]
+fn ended_while_it_loses_hope() {
+    explore("M19 canceled or hopeless", ALL, || {
+        let (parent, handle) = root();
+        let child = parent.with_cancel();
+        let (calls, dropped) = hopeful(&child.0);
+        drop(child);
+        let thread = loom::thread::spawn(move || {
+            handle.cancel();
+            drop(handle);
+        });
+        drop(parent);
+        thread.join().unwrap();
+        assert_eq!((calls.get(), dropped.get()), (1, 1), "the end came");
+    });
+}
