@@ -1,12 +1,12 @@
 //! M9: whoever sees a context ended sees everything that led to it, derives ended children, and gets the same answers
 //! from everybody for ever.
 
-use crate::support::{ALL, Note, both, explore, root, said};
+use crate::support::{ALL, Note, both, explore, preemptions, root, said};
 use ripcord::Error;
 
 #[test]
 fn child_of_an_ended_parent() {
-    explore("M9 child of a parent seen ended", ALL, || {
+    explore("M9 child of a parent seen ended", preemptions(4, None), || {
         let (parent, handle) = root();
         both(
             move || handle.cancel_cause("gone"),

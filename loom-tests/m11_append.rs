@@ -72,7 +72,7 @@ fn block_is_retired_as_the_last_leaves() {
 
 #[test]
 fn block_is_retired_while_another_comes() {
-    explore("M11 block is retired while another comes", preemptions(3, None), || {
+    explore("M11 block is retired while another comes", preemptions(2, Some(3)), || {
         let (parent, handle) = root();
         let (all, last) = one_sitter_in_the_old_block(&parent);
         let going = loom::thread::spawn(move || drop(last));
