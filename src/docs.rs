@@ -8,3 +8,9 @@ pub mod design {}
 pub mod go {}
 #[doc = include_str!("../docs/LIMITS.md")]
 pub mod limits {}
+#[doc = include_str!("../docs/ORDERINGS.md")]
+pub mod orderings {}
+#[doc = include_str!("../docs/orderings-timer.md")]
+pub mod orderings_timer {}
+#[doc = include_str!("../docs/BENCHMARKS.md")]
+pub mod benchmarks {}
