@@ -83,6 +83,9 @@ pub(crate) struct Node {
     canary: Canary,
 }
 
+#[cfg(all(target_pointer_width = "64", not(feature = "loom")))]
+const _: () = assert!(size_of::<Node>() == 128, "a child costs two cache lines");
+
 // SAFETY: see "Who may touch what"; values and causes are `Send + Sync` by their bounds.
 unsafe impl Send for Node {}
 // SAFETY: as for `Send`.
