@@ -4,7 +4,7 @@ use crate::support::{Count, both, explore, preemptions, root, said, three};
 
 #[test]
 fn both_return_after_the_end() {
-    explore("M2 both return after the end", preemptions(1, Some(2)), || {
+    explore("M2 both return after the end", preemptions(1, Some(2)).over_small_epochs_only(), || {
         let (top, one) = root();
         let other = one.clone();
         let (middle, _own) = top.with_cancel();
@@ -39,7 +39,7 @@ fn a_second_cancel_of_a_leaf() {
 
 #[test]
 fn the_gate_is_left_between_two_cancels() {
-    explore("M2 the gate is left between two cancels", preemptions(1, Some(2)), || {
+    explore("M2 the gate is left between two cancels", preemptions(1, Some(2)).over_small_epochs_only(), || {
         let (top, one) = root();
         let other = one.clone();
         let gate = top.with_cancel();

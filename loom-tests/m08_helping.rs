@@ -5,7 +5,7 @@ use crate::support::{Count, both, explore, preemptions, root, three};
 
 #[test]
 fn above_and_below() {
-    explore("M8 above and below", preemptions(2, Some(3)), || {
+    explore("M8 above and below", preemptions(2, Some(3)).over_small_epochs_only(), || {
         let (top, upper) = root();
         let (middle, lower) = top.with_cancel();
         let (bottom, _own) = middle.with_cancel();

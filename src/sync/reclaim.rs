@@ -69,7 +69,7 @@ mod imp {
     }
 }
 
-#[cfg(feature = "loom")]
+#[cfg(all(feature = "loom", not(crossbeam_loom)))]
 mod imp {
     use loom::sync::atomic::{AtomicUsize, Ordering};
     use std::alloc::{Layout, dealloc};
@@ -179,6 +179,74 @@ mod imp {
             assert!(domain.pinned.is_empty(), "a guard outlived its run");
             assert!(domain.retired.is_empty(), "retired, and never given back");
         });
+        assert_eq!(crate::sync::mortal::live(), 0, "leaked: so many words were never given back");
+    }
+}
+/// The real collector, in a model: `cargo loom`.
+#[cfg(all(feature = "loom", crossbeam_loom))]
+mod imp {
+    use crate::sync::mortal;
+    use crossbeam_epoch::{Collector, LocalHandle};
+    use std::alloc::{Layout, dealloc};
+    use std::cell::{Cell, RefCell};
+
+    loom::lazy_static! {
+        static ref COLLECTOR: Collector = Collector::new();
+    }
+
+    loom::thread_local! {
+        static LOCAL: LocalHandle = COLLECTOR.register();
+    }
+
+    std::thread_local! {
+        static GRAVES: RefCell<Vec<(*mut u8, Layout)>> = const { RefCell::new(Vec::new()) };
+        /// Whether the last run came to its end.
+        static ENDED: Cell<bool> = const { Cell::new(false) };
+    }
+
+    pub(crate) struct Guard(crossbeam_epoch::Guard);
+
+    pub(crate) fn pin() -> Guard {
+        Guard(LOCAL.try_with(LocalHandle::pin).unwrap_or_else(|_| COLLECTOR.register().pin()))
+    }
+
+    impl Guard {
+        /// # Safety
+        ///
+        /// As without the model.
+        pub(crate) unsafe fn retire(&self, ptr: *mut (), free: unsafe fn(*mut ())) {
+            // SAFETY: forwarded.
+            unsafe { self.0.defer_unchecked(move || free(ptr)) };
+            // As early as the collector can, instead of with the next 60.
+            self.0.flush();
+        }
+    }
+
+    /// As in the small model: the object ends, its memory stays until the next run.
+    ///
+    /// # Safety
+    ///
+    /// As without the model.
+    pub(crate) unsafe fn bury<T>(ptr: *mut T) {
+        // SAFETY: forwarded.
+        unsafe { ptr.drop_in_place() };
+        GRAVES.with_borrow_mut(|graves| graves.push((ptr.cast(), Layout::new::<T>())));
+    }
+
+    /// A run begins. The collector of the last one went with its last thread: only now is it known what it left.
+    pub(crate) fn begin() {
+        if ENDED.replace(false) {
+            assert_eq!(mortal::live(), 0, "leaked: so many words were never given back");
+        }
+        let _ = &*COLLECTOR;
+        for (ptr, layout) in GRAVES.take() {
+            // SAFETY: it came from a box of this layout, and its run is over.
+            unsafe { dealloc(ptr, layout) };
+        }
+    }
+
+    pub(crate) fn end() {
+        ENDED.set(true);
     }
 }
 #[cfg(feature = "loom")]
