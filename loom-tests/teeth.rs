@@ -8,6 +8,7 @@
 mod mutants;
 
 use mutants::{MUTANTS, Mutant};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -209,6 +210,16 @@ fn every_mutant_is_killed() {
     assert!(failed.is_empty(), "not killed: {failed:#?}");
 }
 
+/// The list is up to date, also where the sample does not look.
+#[test]
+fn every_mutant_has_its_place() {
+    for mutant in MUTANTS {
+        let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(mutant.file)).unwrap();
+        assert_eq!(source.matches(mutant.old).count(), 1, "{}: {:?}", mutant.file, mutant.old);
+        assert_ne!(mutant.old, mutant.new, "{}", mutant.why);
+    }
+}
+
 /// Every model is on the list: a model that no mutant fails may see nothing.
 #[test]
 fn every_model_has_a_mutant() {
@@ -220,4 +231,57 @@ fn every_model_has_a_mutant() {
         let prefix = format!("m{model}::");
         assert!(MUTANTS.iter().any(|mutant| mutant.model.starts_with(&prefix)), "no mutant for m{model}");
     }
+}
+
+/// Every file below `dir`.
+fn files(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
+/// The edges that the tables of the two pages name.
+fn edges() -> BTreeSet<String> {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let mut edges = BTreeSet::new();
+    for page in ["ORDERINGS.md", "orderings-timer.md"] {
+        let page = fs::read_to_string(docs.join(page)).unwrap();
+        for row in page.lines().filter_map(|line| line.strip_prefix("| ")) {
+            let name = row.split([' ', '|']).next().unwrap();
+            if name != "edge" {
+                edges.insert(name.to_owned());
+            }
+        }
+    }
+    edges
+}
+
+/// Labels in the source and rows of the tables name the same edges.
+#[test]
+fn every_label_is_an_edge_and_every_edge_is_labeled() {
+    let mut sources = Vec::new();
+    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut sources);
+    let edges = edges();
+    assert!(edges.len() > 20, "the tables are not where they were: {edges:?}");
+    let mut labeled = BTreeSet::new();
+    for path in sources {
+        let source = fs::read_to_string(&path).unwrap();
+        for (number, line) in source.lines().enumerate() {
+            let Some((_, label)) = line.split_once("// ORDERING: ") else { continue };
+            let first = label.split([' ', ',', '.', ':']).next().unwrap();
+            let place = format!("{}:{}", path.display(), number + 1);
+            if !matches!(first, "Relaxed" | "none") {
+                assert!(edges.contains(first), "{place}: {first} is no edge of docs/ORDERINGS.md");
+            }
+            labeled.extend(
+                edges.iter().filter(|edge| label.split([' ', ',', '.']).any(|word| word == edge.as_str())).cloned(),
+            );
+        }
+    }
+    assert_eq!(edges, labeled, "left: the tables; right: the labels");
 }

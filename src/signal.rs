@@ -33,6 +33,7 @@ impl Signal {
             next: UnsafeCell::new(ptr::null_mut()),
             canary: Canary::new(),
         };
+        // ORDERING: waker (writer). Before the signal is published.
         signal.waker.register(waker);
         NonNull::from(Box::leak(Box::new(signal)))
     }
@@ -51,6 +52,7 @@ impl Signal {
     /// Wakes whoever waits: user code, which may panic.
     pub(crate) fn wake(&self) {
         self.canary.touch();
+        // ORDERING: waker (reader). After the mark.
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }

@@ -45,6 +45,7 @@ fn poll_end(ctx: &Context, waiting: &mut Option<Waiting>, cx: &mut task::Context
                 return Poll::Pending;
             }
         }
+        // ORDERING: waker (writer). Then the state is looked at again, below.
         Some(waiting) => waiting.update(cx.waker()),
     }
     // Either the slot was closed, and the context has ended; or the waker is in place, and we look again.

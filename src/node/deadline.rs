@@ -83,6 +83,7 @@ impl Node {
                 // SAFETY: swapped out by us.
                 if matches!(unsafe { timers().disarm(old) }, Disarm::Surfacing) {
                     // Before our handle goes, so before anybody could free the node at once.
+                    // ORDERING: timer-cell (both ends).
                     self.timer.set_bits(SEEN, Ordering::AcqRel);
                 }
             }
@@ -191,6 +192,7 @@ impl Node {
             if seen > now {
                 return;
             }
+            // ORDERING: deadline (both ends).
             match self.deadline.compare_exchange_weak(seen, seen | EXPIRED, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return self.end(self.decided()),
                 Err(other) => seen = other,
@@ -253,6 +255,7 @@ unsafe impl Target for Node {
             if when > now {
                 return Surface::Later(when);
             }
+            // ORDERING: deadline (both ends).
             match node.deadline.compare_exchange_weak(when, when | EXPIRED, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => break,
                 Err(seen) => when = seen,

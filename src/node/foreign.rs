@@ -148,6 +148,7 @@ where
 
 impl<F: Send> Foreign for Task<F> {
     fn disown(&self) -> Disowned {
+        // ORDERING: foreign (reader). A state that is final is believed at once.
         let mut phase = self.phase.load(Ordering::Acquire);
         loop {
             match phase {
@@ -182,6 +183,7 @@ where
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
+        // ORDERING: foreign (reader), as in `disown`.
         let mut phase = self.phase.load(Ordering::Acquire);
         loop {
             let next = match phase {

@@ -102,6 +102,7 @@ impl SlotList {
     /// Counts collisions; past the limit it puts up the table.
     #[cold]
     fn crowd(&self, by: usize) {
+        // ORDERING: Relaxed. A guess for the compare-and-swap.
         let seen = self.table.load(Ordering::Relaxed);
         if desks(seen).is_some() || addr_bits(seen, CLOSED) != 0 {
             return;
@@ -178,6 +179,7 @@ impl SlotList {
     pub(crate) unsafe fn free(&self) {
         // SAFETY: forwarded.
         unsafe { self.shard.free() };
+        // ORDERING: Relaxed. Whoever frees the list has acquired everything.
         if let Some(desks) = desks(self.table.load(Ordering::Relaxed)) {
             let all = ptr::slice_from_raw_parts_mut(desks.as_ptr(), sync::shard_count());
             // SAFETY: forwarded; it came from a box of this length.

@@ -284,6 +284,7 @@ impl Shard {
     /// Walks on round the chain: past [`ROVE`] blocks that are in use, where it looks for a slot, and unlinks the empty
     /// ones in between.
     fn rove(&self, guard: &Guard, mut search: Option<&mut Search<'_, impl FnMut(Seat)>>) -> Take {
+        // ORDERING: Relaxed. A guess for the compare-and-swap.
         let seen = self.rover.load(Ordering::Relaxed);
         let roving = seen.map_addr(|a| a | ROVING);
         // ORDERING: rover (reader): the last walker's unlinks come before ours.

@@ -164,6 +164,7 @@ impl Slot {
             return Left::default();
         }
         let vacated = ptr::without_provenance_mut::<()>(VACATED);
+        // ORDERING: Relaxed. A guess for the loop.
         let mut seen = self.0.load(Ordering::Relaxed);
         loop {
             debug_assert_eq!(strip(seen, TAGS), entry.0.as_ptr(), "left a seat that was not its own");
@@ -232,6 +233,7 @@ impl Slot {
     /// | 0, VACATED       | SEALED | true   |
     /// | entry, or CLOSED | same   | false  |
     pub(crate) fn seal(&self) -> bool {
+        // ORDERING: Relaxed. A guess for the compare-and-swap.
         let seen = self.0.load(Ordering::Relaxed);
         let sealed = ptr::without_provenance_mut(SEALED);
         // ORDERING: vacate (reader). Who sat here stored its hint before it left: the block's hints are seen.

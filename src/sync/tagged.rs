@@ -26,6 +26,7 @@ pub(crate) trait Tagged {
 impl Tagged for AtomicPtr<()> {
     #[inline]
     fn set_bits(&self, bits: usize, success: Ordering) -> *mut () {
+        // ORDERING: none of its own: the caller names its edges. Acquire, as said above.
         let mut seen = self.load(Ordering::Acquire);
         while addr_bits(seen, bits) != bits {
             match self.compare_exchange_weak(seen, seen.map_addr(|a| a | bits), success, Ordering::Acquire) {
