@@ -85,6 +85,9 @@ mutants! {
         "src/slots/shard.rs":
         "if let Some(taken) = slots.iter().position(|slot| !slot.seal()) {" =>
         "if let Some(taken) = slots.iter().position(Slot::is_occupied) {";
+    "m11_append::block_is_retired_as_the_last_leaves", "vacate: sealing does not acquire", "src/slots/slot.rs":
+        "self.0.compare_exchange(seen, sealed, Ordering::Acquire, Ordering::Relaxed)" =>
+        "self.0.compare_exchange(seen, sealed, Ordering::Relaxed, Ordering::Relaxed)";
     "m11_append::block_is_retired_as_the_last_leaves", "hint: not cleared before its block is retired",
         "src/slots/shard.rs":
         "if NonNull::new(hint.cast::<Slot>()).is_some_and(|slot| Block::around(slot) == block) {" =>
