@@ -11,24 +11,14 @@ use std::time::Instant;
 pub(crate) struct Bound {
     quick: Option<usize>,
     long: Option<usize>,
-    /// Whether the real collector's own steps leave it small enough to finish in minutes.
-    over_real_epochs: bool,
 }
 
 /// Every interleaving.
-pub(crate) const ALL: Bound = Bound { quick: None, long: None, over_real_epochs: true };
+pub(crate) const ALL: Bound = Bound { quick: None, long: None };
 
 /// Every interleaving with at most so many preemptions; the second bound is for long runs.
 pub(crate) const fn preemptions(quick: usize, long: Option<usize>) -> Bound {
-    Bound { quick: Some(quick), long, over_real_epochs: true }
-}
-
-impl Bound {
-    /// Left out by `cargo loom`.
-    pub(crate) const fn over_small_epochs_only(mut self) -> Bound {
-        self.over_real_epochs = false;
-        self
-    }
+    Bound { quick: Some(quick), long }
 }
 
 /// Runs `model` in every interleaving within the bound. Fails if a run fails or leaks, and if there was nothing to
@@ -36,10 +26,6 @@ impl Bound {
 pub(crate) fn explore(name: &str, bound: Bound, model: impl Fn() + Send + Sync + 'static) {
     let bound = match std::env::var("RIPCORD_LOOM").as_deref() {
         Err(_) if cfg!(crossbeam_loom) => {
-            if !bound.over_real_epochs {
-                say(&format!("{name:<44} over the small model of epochs only"));
-                return;
-            }
             // The collector takes steps of its own.
             Some(bound.quick.unwrap_or(1).min(1))
         }
@@ -72,11 +58,6 @@ pub(crate) fn explore(name: &str, bound: Bound, model: impl Fn() + Send + Sync +
         format!("{name:<44} bound {shown:<5} {runs:>8} interleavings {:>7.1} s\n", start.elapsed().as_secs_f32());
     std::io::stderr().write_all(line.as_bytes()).unwrap();
     assert!(runs > 1, "{name}: one interleaving proves nothing");
-}
-
-/// Past the capture of the test frame: the figures are the point.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Runs both, in parallel.
