@@ -9,10 +9,8 @@
 use super::told::{Garbage, Told};
 use super::walk::{Visitor, walk};
 use super::{Node, bequest};
-use crate::cause::Cause;
 use crate::foreign::Disowned;
 use crate::hook::Hook;
-use crate::shield::Shield;
 use crate::signal::Signal;
 use crate::state::{Begin, Ended};
 use crate::sync::reclaim;
@@ -27,17 +25,7 @@ struct Canceler<'a> {
 impl Visitor for Canceler<'_> {
     #[inline]
     fn enter(&mut self, node: &Node, under: &Node) -> bool {
-        node.canary.touch();
-        match node.state.begin(bequest(under)) {
-            Begin::First => node.release_sources(self.told),
-            Begin::Again => {}
-            Begin::Propagated => return false,
-        }
-        if node.slots.close_if_virgin() {
-            node.state.set_propagated();
-            return false;
-        }
-        true
+        node.mark_here(bequest(under), self.told)
     }
 
     #[inline]
@@ -68,40 +56,44 @@ impl Node {
     /// The caller holds a handle. User code runs after the marking, on this thread; its first panic goes on from here.
     pub(crate) fn end(&self, ended: Ended) {
         let mut told = Told::default();
-        let mut shield = Shield::new();
         // SAFETY: a handle keeps the node.
-        if let Some(unused) = unsafe { self.mark(ended, &mut told) } {
-            told.garbage.push(Garbage::Cause(unused));
-        }
-        told.tell(&mut shield);
-        shield.finish();
+        unsafe { self.mark(ended, &mut told) };
+        told.tell_alone();
     }
 
-    /// The marking alone. Gives the cause back if somebody else's came first, for the caller to drop unpinned.
+    /// The marking alone, of this node and everything below it.
     ///
     /// # Safety
     ///
     /// The node stays alive: by a handle, or by a claim won under a pin that lasts.
-    pub(super) unsafe fn mark(&self, ended: Ended, told: &mut Told) -> Option<Cause> {
-        self.canary.touch();
-        let unused = match self.state.begin(ended) {
-            Begin::First => {
-                self.release_sources(told);
-                None
-            }
-            // SAFETY: the state did not take it.
-            Begin::Again => unsafe { ended.into_cause() },
-            // SAFETY: as above.
-            Begin::Propagated => return unsafe { ended.into_cause() },
-        };
-        if self.slots.close_if_virgin() {
-            self.state.set_propagated();
-        } else {
+    pub(super) unsafe fn mark(&self, ended: Ended, told: &mut Told) {
+        if self.mark_here(ended, told) {
             let _pin = reclaim::pin();
             // SAFETY: pinned; the caller keeps the root.
             unsafe { walk(NonNull::from(self), &mut Canceler { told }) };
         }
-        unused
+    }
+
+    /// Marks this node. True: somebody may sit in its slots, which are still to be walked. A cause that came second goes
+    /// with what is told: its drop is user code.
+    #[inline]
+    fn mark_here(&self, ended: Ended, told: &mut Told) -> bool {
+        self.canary.touch();
+        match self.state.begin(ended) {
+            Begin::First => self.release_sources(told),
+            begun => {
+                // SAFETY: the state did not take it.
+                told.garbage.extend(unsafe { ended.into_cause() }.map(Garbage::Cause));
+                if matches!(begun, Begin::Propagated) {
+                    return false;
+                }
+            }
+        }
+        if self.slots.close_if_virgin() {
+            self.state.set_propagated();
+            return false;
+        }
+        true
     }
 
     /// What could have ended the node, and did not, is let go: its timer, its foreign parent.

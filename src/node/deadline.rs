@@ -16,9 +16,10 @@
 //! cell | SEEN     the same; an earlier cell was surfacing when it was replaced: free the node through the epoch
 //! CLOSED          ended: nothing is armed any more; the cell's taker may have met the driver
 //! CLOSED | CLEAN  the same, and it has not
+//! .. | SEEN       an earlier taker has: never lost again
 //! ```
 
-use super::told::{Garbage, Told};
+use super::told::Told;
 use super::{EXPIRED, Extra, Node};
 use crate::cause::Cause;
 use crate::clock::{self, NEVER, Tick};
@@ -262,9 +263,7 @@ unsafe impl Target for Node {
             }
         }
         // SAFETY: claimed, under the driver's pin.
-        if let Some(unused) = unsafe { node.mark(node.decided(), told) } {
-            told.garbage.push(Garbage::Cause(unused));
-        }
+        unsafe { node.mark(node.decided(), told) };
         Surface::Over
     }
 

@@ -131,17 +131,17 @@ where
             .compare_exchange(POLLING, ENDING, Ordering::AcqRel, Ordering::Acquire)
             .or_else(|_| self.phase.compare_exchange(AGAIN, ENDING, Ordering::AcqRel, Ordering::Acquire))
             .is_ok();
-        let mut unused = Some(output);
-        if let Some(node) = NonNull::new(self.node.load(Ordering::Relaxed)).filter(|_| claimed) {
-            let ended = unused.take().map(Ended::own);
-            // SAFETY: claimed under the pin.
-            let node = unsafe { node.as_ref() };
-            // SAFETY: as above.
-            unused = ended.and_then(|ended| unsafe { node.mark(ended, &mut told) });
+        match NonNull::new(self.node.load(Ordering::Relaxed)).filter(|_| claimed) {
+            Some(node) => {
+                // SAFETY: claimed under the pin.
+                let node = unsafe { node.as_ref() };
+                // SAFETY: as above.
+                unsafe { node.mark(Ended::own(output), &mut told) };
+            }
+            None => told.garbage.push(Garbage::Cause(output)),
         }
         drop(pin);
         told.garbage.push(Garbage::Future(Arc::clone(self) as Arc<dyn Foreign>));
-        unused.into_iter().for_each(|cause| told.garbage.push(Garbage::Cause(cause)));
         told.tell(shield);
     }
 }

@@ -303,12 +303,12 @@ unsafe fn finish(this: NonNull<Node>, agenda: &mut Agenda, told: &mut Told) {
         if node.is_done() {
             // SAFETY: decided, and nobody is left who could ask why.
             let cause = unsafe { node.state.take_cause() };
-            cause.into_iter().for_each(|cause| told.garbage.push(Garbage::Cause(cause)));
+            told.garbage.extend(cause.map(Garbage::Cause));
         }
         if let Some(extra) = node.extra().filter(|_| node.forgo_deadline()) {
             // SAFETY: forgone.
             let cause = unsafe { extra.take_deadline_cause() };
-            cause.into_iter().for_each(|cause| told.garbage.push(Garbage::Cause(cause)));
+            told.garbage.extend(cause.map(Garbage::Cause));
         }
         // Whoever looks may still end a live node with a cause of its own, or read the cause of a deadline that fires:
         // those go with the memory.
@@ -317,8 +317,8 @@ unsafe fn finish(this: NonNull<Node>, agenda: &mut Agenda, told: &mut Told) {
     } else {
         // SAFETY: nobody else can reach it.
         let (cause, extra) = unsafe { dismantle(this) };
-        cause.into_iter().for_each(|cause| told.garbage.push(Garbage::Cause(cause)));
-        extra.into_iter().for_each(|extra| told.garbage.push(Garbage::Extra(extra)));
+        told.garbage.extend(cause.map(Garbage::Cause));
+        told.garbage.extend(extra.map(Garbage::Extra));
     }
     for parent in [counted, strong].into_iter().flatten() {
         // SAFETY: the handle that this node kept.

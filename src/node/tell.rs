@@ -57,7 +57,7 @@ impl Told {
     }
 
     /// Tells everybody; the first panic goes on from here.
-    fn tell_alone(self) {
+    pub(super) fn tell_alone(self) {
         if !self.is_empty() {
             let mut shield = Shield::new();
             self.tell(&mut shield);
@@ -121,8 +121,7 @@ pub(crate) unsafe fn run_now(node: NonNull<Node>, job: Job) {
     // SAFETY: forwarded.
     let node = unsafe { node.as_ref() };
     // SAFETY: forwarded.
-    let plain = unsafe { node.mark(bequest(node), &mut told) };
-    debug_assert!(plain.is_none(), "what is inherited owns nothing");
+    unsafe { node.mark(bequest(node), &mut told) };
     told.tell(&mut shield);
     execute(job, config::callbacks().as_deref(), &mut shield);
     shield.finish();

@@ -64,6 +64,12 @@ impl Bin {
         }
     }
 
+    pub(super) fn extend(&mut self, garbage: Option<Garbage>) {
+        if let Some(garbage) = garbage {
+            self.push(garbage);
+        }
+    }
+
     pub(super) fn pop(&mut self) -> Option<Garbage> {
         self.first.take().or_else(|| self.more.pop_front())
     }
