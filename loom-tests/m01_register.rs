@@ -55,3 +55,22 @@ fn function_runs_once() {
         assert_eq!(calls.get(), 1, "by the canceler, or by the registrant, not by both");
     });
 }
+
+#[test]
+fn function_of_an_ended_context_waits_for_nobody() {
+    explore("M1 function registers after the end", ALL, || {
+        let (ctx, handle) = root();
+        let calls = Count::default();
+        let function = calls.call();
+        let counted = calls.clone();
+        both(
+            move || handle.cancel(),
+            move || {
+                let ended = ctx.is_done();
+                drop(ctx.after_func(function));
+                assert!(!ended || counted.get() == 1, "left to a canceler that is still walking");
+            },
+        );
+        assert_eq!(calls.get(), 1);
+    });
+}

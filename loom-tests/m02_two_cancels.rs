@@ -1,6 +1,8 @@
 //! M2: two cancels of one context at once. Each helps: when either returns, everything registered before has ended.
 
-use crate::support::{Count, both, explore, preemptions, root, said, three};
+use crate::support::{Count, both, explore, preemptions, root};
+#[cfg(not(crossbeam_loom))]
+use crate::support::{said, three};
 
 // Too large over the real collector's own steps.
 #[cfg(not(crossbeam_loom))]

@@ -1,7 +1,9 @@
 //! M8: cancels at two heights. A node is propagated when everything below it has ended, so a cancel that finds it ended
 //! only goes down itself, through nodes that somebody else has marked.
 
-use crate::support::{Count, both, explore, preemptions, root, three};
+#[cfg(not(crossbeam_loom))]
+use crate::support::{Count, both};
+use crate::support::{explore, preemptions, root, three};
 
 // Too large over the real collector's own steps.
 #[cfg(not(crossbeam_loom))]

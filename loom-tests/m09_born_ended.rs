@@ -92,3 +92,26 @@ fn cause_is_there_when_the_end_is() {
         assert_eq!(said(&child).as_deref(), Some("gone"));
     });
 }
+
+#[test]
+fn birth_above_a_value_shows_what_was_before() {
+    explore("M9 birth above a value shows it", preemptions(2, Some(3)), || {
+        let (parent, handle) = root();
+        let value = parent.with_value(1_u8);
+        let note = Note::blank();
+        let ours = note.clone();
+        both(
+            move || {
+                ours.write(7);
+                handle.cancel();
+            },
+            || {
+                // The long way: nothing but the state is looked at.
+                let (child, _own) = value.with_cancel();
+                if child.is_done() {
+                    assert_eq!(note.read(), 7);
+                }
+            },
+        );
+    });
+}

@@ -2,7 +2,9 @@
 //! it. Empty blocks are sealed, unlinked and retired while others look for seats, leave, or walk the chain to cancel.
 
 use crate::support::{ALL, both, explore, preemptions, root};
-use ripcord::{CancelHandle, Context};
+use ripcord::{CancelHandle, Context, loom_support};
+
+type Child = (Context, CancelHandle);
 
 #[test]
 fn first_block_while_canceled() {
@@ -30,7 +32,7 @@ fn overflow_leaves_while_canceled() {
 
 /// A parent whose desk for this thread has a full newest block and, behind it, a block with one sitter, which comes back
 /// too; the hint points nowhere near it.
-fn one_sitter_in_the_old_block(parent: &Context) -> (Vec<(Context, CancelHandle)>, (Context, CancelHandle)) {
+fn one_sitter_in_the_old_block(parent: &Context) -> (Vec<Child>, Child) {
     // Two inline, one in the block whose making puts up the desks, one at the desk, two in the old block, two in the new.
     let mut all: Vec<_> = (0..8).map(|_| parent.with_cancel()).collect();
     let last = all.remove(4);
@@ -84,5 +86,74 @@ fn block_is_retired_while_another_comes() {
         going.join().unwrap();
         handle.cancel();
         assert!(all.iter().chain([&new, &theirs]).all(|(ctx, _)| ctx.is_done()), "sits where it was found");
+    });
+}
+
+#[test]
+fn hint_leads_to_a_new_block() {
+    explore("M11 hint leads to a new block", ALL, || {
+        let (parent, handle) = root();
+        let _inline = [parent.with_cancel(), parent.with_cancel()];
+        let ours = parent.clone();
+        // Its block is made, and left, where the other may see the hint and nothing else of it.
+        let thread = loom::thread::spawn(move || drop(ours.with_cancel()));
+        let new = parent.with_cancel();
+        thread.join().unwrap();
+        handle.cancel();
+        assert!(new.0.is_done(), "sits where it was found");
+    });
+}
+
+/// A parent whose desk for this thread has a chain of two blocks: the old one has one sitter, which comes back first, the
+/// new one has two, of which the last comes back too. From here on whoever leaves tidies.
+fn two_who_tidy(parent: &Context) -> (Vec<Child>, Child, Child) {
+    let (mut all, old) = one_sitter_in_the_old_block(parent);
+    let new = all.pop().expect("eight came");
+    loom_support::set_tidy(true);
+    (all, old, new)
+}
+
+#[test]
+fn two_leave_and_tidy() {
+    explore("M11 two leave, and tidy", preemptions(2, Some(3)), || {
+        let (parent, handle) = root();
+        let (all, old, new) = two_who_tidy(&parent);
+        both(move || drop(old), move || drop(new));
+        loom_support::set_tidy(false);
+        let again = [parent.with_cancel(), parent.with_cancel(), parent.with_cancel()];
+        handle.cancel();
+        assert!(all.iter().chain(&again).all(|(ctx, _)| ctx.is_done()), "sits where it was found");
+    });
+}
+
+#[test]
+fn one_tidies_while_canceled() {
+    explore("M11 one tidies while canceled", preemptions(3, Some(4)), || {
+        let (parent, handle) = root();
+        let (all, old, new) = two_who_tidy(&parent);
+        drop(old);
+        both(move || handle.cancel(), move || drop(new));
+        assert!(all.iter().all(|(ctx, _)| ctx.is_done()));
+    });
+}
+
+#[test]
+fn one_tidies_while_another_comes() {
+    explore("M11 one tidies while another comes", preemptions(3, Some(4)), || {
+        let (parent, handle) = root();
+        // A block of this thread's desk is full; the next who comes makes another.
+        let mut all: Vec<_> = (0..6).map(|_| parent.with_cancel()).collect();
+        let last = all.pop().expect("six came");
+        all.push(parent.with_cancel());
+        loom_support::set_tidy(true);
+        // The thread's own desk has nobody; ours is the third's too.
+        let idle = loom::thread::spawn(|| ());
+        let ours = parent.clone();
+        let coming = loom::thread::spawn(move || ours.with_cancel());
+        drop(last);
+        let new = coming.join().unwrap();
+        idle.join().unwrap();
+        handle.cancel();
+        assert!(new.0.is_done() && all.iter().all(|(ctx, _)| ctx.is_done()), "sits where it was found");
     });
 }

@@ -34,3 +34,23 @@ fn dropped_while_woken() {
         assert!(wakes.get() <= 1);
     });
 }
+
+#[test]
+fn changed_then_dropped_while_woken() {
+    explore("M17 changed, then dropped while woken", ALL, || {
+        let (ctx, handle) = root();
+        let (old, new) = (Count::default(), Count::default());
+        let mut done = Box::pin(ctx.clone().into_done());
+        assert_eq!(done.as_mut().poll(&mut Task::from_waker(&old.waker())), Poll::Pending);
+        drop(ctx);
+        let waker = new.waker();
+        both(
+            move || handle.cancel(),
+            move || {
+                let _ = done.as_mut().poll(&mut Task::from_waker(&waker));
+                drop(done);
+            },
+        );
+        assert!(old.get() + new.get() <= 1);
+    });
+}

@@ -6,6 +6,7 @@
 //! would notice: it breaks a copy of the source, and expects a model to fail.
 //!
 //! One file per protocol; `support` is the frame, and the counters that find what is told twice, never, or too late.
+#![cfg(not(feature = "shuttle"))]
 
 mod support;
 
@@ -23,6 +24,11 @@ mod m11_append;
 mod m12_desks;
 mod m13_merge;
 mod m14_signal;
+mod m15_deadline;
 mod m16_reasons;
 mod m17_waker_change;
+mod m18_stale_reminder;
 mod m19_hope;
+mod m20_foreign;
+mod m21_deadline_cause;
+mod m22_values;

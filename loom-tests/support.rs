@@ -60,6 +60,14 @@ pub(crate) fn explore(name: &str, bound: Bound, model: impl Fn() + Send + Sync +
     assert!(runs > 1, "{name}: one interleaving proves nothing");
 }
 
+/// [`explore`] for models with deadlines: at the end nothing may be queued any more.
+pub(crate) fn explore_timed(name: &str, bound: Bound, model: impl Fn() + Send + Sync + 'static) {
+    explore(name, bound, move || {
+        model();
+        loom_support::stop_timers();
+    });
+}
+
 /// Runs both, in parallel.
 pub(crate) fn both(one: impl FnOnce() + Send + 'static, other: impl FnOnce()) {
     let thread = loom::thread::spawn(one);
@@ -85,7 +93,7 @@ pub(crate) fn said(ctx: &Context) -> Option<String> {
 }
 
 /// Counts how often something happened. loom does not see it, so it orders nothing.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Count(Arc<AtomicUsize>);
 
 impl Count {
@@ -131,7 +139,7 @@ impl Dropped {
 }
 
 /// Says when it is dropped.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Token(Count);
 
 impl Drop for Token {

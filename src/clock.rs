@@ -1,7 +1,22 @@
 //! Instants as 63-bit ticks of one nanosecond.
 //!
-//! A tick is one word, so a deadline can be moved by one atomic operation. [`BIAS`] leaves 73 years on either side of
-//! the first look at the clock; what lies beyond saturates, at the far end to [`NEVER`].
+//! A tick is one word, so a deadline can be moved by one atomic operation. [`BIAS`] leaves 73 years before the first
+//! look at the clock, and 219 after it; what lies beyond saturates, at the far end to [`NEVER`].
+
+// What time it is.
+#[cfg_attr(all(feature = "test-util", not(feature = "loom")), path = "clock/settable.rs")]
+#[cfg_attr(not(any(feature = "test-util", feature = "loom")), path = "clock/system.rs")]
+#[cfg_attr(feature = "loom", path = "clock/model.rs")]
+mod source;
+
+use source::has_passed;
+#[cfg(not(feature = "loom"))]
+pub(crate) use source::running;
+#[cfg(all(feature = "test-util", not(feature = "loom")))]
+pub(crate) use source::{aim, reach, start, stop};
+#[cfg(feature = "loom")]
+pub(crate) use source::{at, set};
+pub(crate) use source::{now, park_until};
 
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -15,12 +30,6 @@ pub(crate) const NEVER: Tick = (1 << 63) - 1;
 const BIAS: u64 = 1 << 61;
 
 static BASE: LazyLock<Instant> = LazyLock::new(Instant::now);
-
-/// The clock, read now.
-#[inline]
-pub(crate) fn now() -> Tick {
-    tick_of(Instant::now())
-}
 
 /// The tick of an instant: exact within 73 years of the first look at the clock, saturated beyond.
 #[inline]
@@ -52,14 +61,25 @@ pub(crate) fn instant_of(tick: Tick) -> Option<Instant> {
     }
 }
 
-/// `now + after`, saturating to [`NEVER`].
-#[inline]
-pub(crate) fn tick_after(after: Duration) -> Tick {
-    now().saturating_add(nanos(after)).min(NEVER)
+/// A deadline as it was asked for.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct When {
+    pub(crate) tick: Tick,
+    /// It had passed when it was asked for.
+    pub(crate) past: bool,
 }
 
-/// Whether an instant has passed.
-#[inline]
-pub(crate) fn has_passed(at: Instant) -> bool {
-    at <= Instant::now()
+impl When {
+    pub(crate) const NEVER: When = When { tick: NEVER, past: false };
+
+    #[inline]
+    pub(crate) fn at(at: Instant) -> When {
+        When { tick: tick_of(at), past: has_passed(at) }
+    }
+
+    /// So long from now, saturating to [`NEVER`]. The clock is read once.
+    #[inline]
+    pub(crate) fn after(after: Duration) -> When {
+        When { tick: now().saturating_add(nanos(after)).min(NEVER), past: after.is_zero() }
+    }
 }

@@ -14,3 +14,8 @@ pub mod orderings {}
 pub mod orderings_timer {}
 #[doc = include_str!("../docs/BENCHMARKS.md")]
 pub mod benchmarks {}
+#[cfg(feature = "crossbeam-channel")]
+#[doc = include_str!("../docs/bridges/crossbeam-channel.md")]
+pub mod crossbeam_channel {}
+#[doc = include_str!("../docs/PROXIES.md")]
+pub mod proxies {}

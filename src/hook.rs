@@ -8,10 +8,12 @@
 use crate::claim::Claim;
 use crate::queue::Linked;
 use crate::refs::RefCount;
+use crate::shield::Shield;
 use crate::slots::{Entry, Kind, Left, Seat};
 use crate::sync::UnsafeCell;
 use crate::sync::reclaim;
 use std::mem::{ManuallyDrop, forget};
+use std::ops::Deref;
 use std::ptr::{self, NonNull};
 
 /// The part of a hook that does not depend on its function.
@@ -149,7 +151,7 @@ impl Hook {
     /// # Safety
     ///
     /// The caller owns a share and does not touch the hook again.
-    pub(crate) unsafe fn release(this: NonNull<Hook>) {
+    unsafe fn release(this: NonNull<Hook>) {
         // SAFETY: ours until now.
         let hook = unsafe { this.as_ref() };
         if !hook.refs.release() {
@@ -176,6 +178,38 @@ impl Linked for Hook {
     }
 }
 
+/// One owner of a hook: gives its share back when it goes, whatever panics.
+pub(crate) struct Share(NonNull<Hook>);
+
+impl Share {
+    /// # Safety
+    ///
+    /// The caller owns a share and hands it over.
+    pub(crate) unsafe fn new(hook: NonNull<Hook>) -> Share {
+        Share(hook)
+    }
+
+    pub(crate) fn pointer(&self) -> NonNull<Hook> {
+        self.0
+    }
+}
+
+impl Deref for Share {
+    type Target = Hook;
+
+    fn deref(&self) -> &Hook {
+        // SAFETY: the share keeps it.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        // SAFETY: the share, used for the last time.
+        unsafe { Hook::release(self.0) };
+    }
+}
+
 /// A claimed hook's function and the share that goes with it. Dropping it drops the function unrun.
 pub(crate) struct Job(NonNull<Hook>);
 
@@ -192,33 +226,24 @@ impl Job {
 
     /// Calls the function: user code.
     pub(crate) fn run(self) {
-        /// Gives the share back, also when the function panics.
-        struct Share(NonNull<Hook>);
-        impl Drop for Share {
-            fn drop(&mut self) {
-                // SAFETY: the job's share.
-                unsafe { Hook::release(self.0) };
-            }
-        }
-        let share = Share(self.0);
+        // SAFETY: the job's share; the job is forgotten. Given back also when the function panics.
+        let share = unsafe { Share::new(self.0) };
         forget(self);
+        let run = share.kind.run;
         // SAFETY: the job is the winner's, and it is used up.
-        let run = unsafe { share.0.as_ref() }.kind.run;
-        // SAFETY: as above.
-        unsafe { run(share.0) };
+        unsafe { run(share.pointer()) };
     }
 }
 
 impl Drop for Job {
     fn drop(&mut self) {
-        let hook = self.0;
-        // SAFETY: the share is ours.
-        let unrun = unsafe { hook.as_ref() }.kind.drop;
-        let mut shield = crate::shield::Shield::new();
+        // SAFETY: the job's share; the job is gone.
+        let share = unsafe { Share::new(self.0) };
+        let unrun = share.kind.drop;
+        let mut shield = Shield::new();
         // SAFETY: the job is the winner's, and it is used up.
-        shield.run(|| unsafe { unrun(hook) });
-        // SAFETY: the share ends here.
-        unsafe { Hook::release(hook) };
+        shield.run(|| unsafe { unrun(share.pointer()) });
+        drop(share);
         shield.finish();
     }
 }

@@ -1,8 +1,11 @@
 #![cfg_attr(not(feature = "loom"), doc = include_str!("../README.md"))]
 #![cfg_attr(feature = "loom", doc = "The crate as its models see it.")]
 #![cfg_attr(all(doctest, feature = "loom"), cfg(any()))]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod base;
+mod bridge;
+pub mod budget;
 mod cause;
 mod claim;
 mod clock;
@@ -14,22 +17,93 @@ mod error;
 mod foreign;
 pub mod group;
 mod hook;
+#[cfg(feature = "inspect")]
+pub mod inspect;
 mod node;
 mod queue;
 mod refs;
 mod shield;
+pub mod shutdown;
 mod signal;
 mod slots;
 mod state;
 mod sync;
+#[cfg(all(feature = "test-util", not(feature = "loom")))]
+pub mod time;
 mod timer;
+mod trace;
 mod value;
 
+#[cfg(feature = "axum")]
+#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
+pub use bridge::axum;
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+pub use bridge::http;
+#[cfg(feature = "metrics")]
+#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+pub use bridge::metrics;
+#[cfg(feature = "tokio")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+pub use bridge::tokio;
+#[cfg(feature = "tonic")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tonic")))]
+pub use bridge::tonic;
+#[cfg(feature = "tower")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
+pub use bridge::tower;
+#[cfg(feature = "tracing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
+pub use bridge::tracing;
 pub use cause::Cause;
 pub use config::Config;
 pub use context::{AfterFunc, CancelGuard, CancelHandle, Context, Done, DoneOwned};
 pub use error::Error;
 pub use group::Group;
+pub use shutdown::Shutdown;
+#[cfg(all(feature = "fuzz", not(feature = "loom")))]
+#[doc(hidden)]
+pub use timer::by_hand as timer_by_hand;
+
+/// What models need beside the public interface. Outside semver, like the feature.
+#[cfg(feature = "loom")]
+#[doc(hidden)]
+pub mod loom_support {
+    use crate::{clock, node, sync};
+
+    /// A run begins: called first, from the model's main thread. The clock starts at 0.
+    pub fn begin() {
+        sync::begin();
+        clock::set(0);
+        sync::tidy(false);
+    }
+
+    /// A run ends: every thread is joined, every context dropped. Panics if anything was leaked.
+    pub fn end() {
+        sync::end();
+    }
+
+    /// Moves the models' clock. Only while no other thread runs.
+    pub fn set_clock(nanos: u64) {
+        clock::set(nanos);
+    }
+
+    /// Whether whoever leaves a block looks for empty ones: in the models always or never, not now and then. Only while no
+    /// other thread runs.
+    pub fn set_tidy(always: bool) {
+        sync::tidy(always);
+    }
+
+    /// One pass of the timer, as its thread would make it at this time. Says when it would come back.
+    pub fn turn(nanos: u64) -> u64 {
+        node::timers().turn(clock::at(nanos)) - clock::at(0)
+    }
+
+    /// A run with deadlines ends: before [`end`], when nothing is armed any more.
+    pub fn stop_timers() {
+        node::timers().wind_up();
+    }
+}
 
 /// To be called in the child of a `fork` that goes on without `exec`, before it uses deadlines.
 ///
@@ -40,6 +114,3 @@ pub use group::Group;
 pub fn after_fork_child() {
     node::timers().after_fork_child();
 }
-#[cfg(feature = "loom")]
-#[doc(hidden)]
-pub use sync::loom_support;

@@ -1,24 +1,25 @@
 //! A reference count that can tell "mine is the only one" without writing.
 
-use crate::sync::{AtomicUsize, Ordering};
+use crate::sync::{AtomicU32, Ordering};
 
 /// Counts owners. Nobody may add one without holding one.
 #[derive(Debug)]
-pub(crate) struct RefCount(AtomicUsize);
+pub(crate) struct RefCount(AtomicU32);
 
-/// Past this many owners the count could wrap: a leak of handles, and the process ends as `Arc` would end it.
-const LIMIT: usize = isize::MAX as usize;
+/// More owners than this are a leak of handles, and the process ends as `Arc` would end it: the count could wrap, or reach a
+/// [`mark`](RefCount::mark).
+const LIMIT: u32 = i32::MAX as u32;
 
 impl RefCount {
-    pub(crate) fn new(owners: usize) -> Self {
-        RefCount(AtomicUsize::new(owners))
+    pub(crate) fn new(owners: u32) -> Self {
+        RefCount(AtomicU32::new(owners))
     }
 
     /// One owner more, made from an owner.
     #[inline]
     pub(crate) fn add(&self) {
         // ORDERING: Relaxed. The new owner gets everything from the one it was made from.
-        if self.0.fetch_add(1, Ordering::Relaxed) > LIMIT {
+        if self.0.fetch_add(1, Ordering::Relaxed) >= LIMIT {
             std::process::abort();
         }
     }
@@ -44,13 +45,13 @@ impl RefCount {
 
     /// Whether anybody owns it still; the answer may be old.
     #[inline]
-    pub(crate) fn load(&self, ordering: Ordering) -> usize {
+    pub(crate) fn load(&self, ordering: Ordering) -> u32 {
         self.0.load(ordering)
     }
 
     /// After the last release: a mark in place of the count. True for the one who made it.
     #[must_use]
-    pub(crate) fn mark(&self, mark: usize) -> bool {
+    pub(crate) fn mark(&self, mark: u32) -> bool {
         // ORDERING: hope (writer).
         self.0.swap(mark, Ordering::AcqRel) != mark
     }

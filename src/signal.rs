@@ -1,46 +1,101 @@
 //! The done signal: one waiting task or thread, allocated when it first waits.
 //!
 //! A signal sits in a slot of its context, so a context that nobody waits for carries nothing, and the word that says
-//! "nobody waits" is the word that the canceler closes. Polling again touches the signal only.
+//! "nobody waits" is the word that the canceler closes.
+//!
+//! # Another waker
+//!
+//! The waker is written before the signal is published, and fixed until it leaves its slot. When another waker comes, the
+//! signal leaves, takes it, and sits down again: so there is nothing that owner and canceler touch at once.
 //!
 //! # Lost wake-ups
 //!
-//! The waker is registered before the signal is published. Either the slot is taken before the canceler closes it: then
-//! the canceler finds the signal and its waker. Or the slot is closed first: then taking it fails, and the context has
-//! ended. A later poll registers the new waker and then looks at the state again: either it sees the end, or the
-//! canceler, which marks first and wakes afterwards, takes the new waker.
+//! Either the slot is taken before the canceler closes it: then the canceler finds the signal and its waker. Or the slot
+//! is closed first: then taking it fails, and the context has ended. A later poll with the same waker has nothing to do.
 
 use crate::claim::Claim;
+use crate::slots::Seat;
 use crate::sync::reclaim;
-use crate::sync::{AtomicWaker, Canary, UnsafeCell};
+use crate::sync::{Canary, UnsafeCell};
 use std::ptr::{self, NonNull};
-use std::task::Waker;
+use std::task::{RawWakerVTable, Waker};
 
 #[repr(align(16))]
 pub(crate) struct Signal {
-    waker: AtomicWaker,
+    /// The claimer's when it is claimed, the owner's when it sits in no slot. What it knows of a waker (see [`Likeness`])
+    /// holds while the waker is in here.
+    waker: UnsafeCell<Option<Waker>>,
     claim: Claim,
+    /// The owner's: where it sits.
+    seat: UnsafeCell<Option<Seat>>,
     /// The claimer's queue.
     next: UnsafeCell<*mut Signal>,
     canary: Canary,
 }
 
+/// Which waker it is, by what [`Waker::will_wake`] compares. Of a waker that somebody keeps: what another one had that is
+/// gone may come again and wake another task.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Likeness {
+    data: *const (),
+    vtable: *const RawWakerVTable,
+}
+
+impl Likeness {
+    #[inline]
+    pub(crate) fn of(waker: &Waker) -> Likeness {
+        Likeness { data: waker.data(), vtable: waker.vtable() }
+    }
+}
+
 impl Signal {
-    pub(crate) fn new(waker: &Waker) -> NonNull<Signal> {
+    pub(crate) fn new(waker: Waker) -> NonNull<Signal> {
         let signal = Signal {
-            waker: AtomicWaker::new(),
+            // ORDERING: waker (writer). Before the signal is published.
+            waker: UnsafeCell::new(Some(waker)),
             claim: Claim::new(),
+            seat: UnsafeCell::new(None),
             next: UnsafeCell::new(ptr::null_mut()),
             canary: Canary::new(),
         };
-        // ORDERING: waker (writer). Before the signal is published.
-        signal.waker.register(waker);
         NonNull::from(Box::leak(Box::new(signal)))
     }
 
-    pub(crate) fn register(&self, waker: &Waker) {
+    /// Says where it sits, before each try to publish it.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the owner.
+    #[inline]
+    pub(crate) unsafe fn place(&self, seat: Seat) {
+        self.seat.with_mut(|own| {
+            // SAFETY: forwarded.
+            unsafe { *own = Some(seat) };
+        });
+    }
+
+    /// # Safety
+    ///
+    /// The caller is the owner.
+    #[inline]
+    pub(crate) unsafe fn seat(&self) -> Option<Seat> {
+        self.seat.with(|seat| {
+            // SAFETY: forwarded.
+            unsafe { *seat }
+        })
+    }
+
+    /// Puts a waker in place of the one that is there, or none.
+    ///
+    /// # Safety
+    ///
+    /// See the field.
+    pub(crate) unsafe fn replace(&self, by: Option<Waker>) -> Option<Waker> {
         self.canary.touch();
-        self.waker.register(waker);
+        self.waker.with_mut(|waker| {
+            // SAFETY: forwarded.
+            std::mem::replace(unsafe { &mut *waker }, by)
+        })
     }
 
     /// A canceler found it: true for the one that will wake it.
@@ -50,10 +105,16 @@ impl Signal {
     }
 
     /// Wakes whoever waits: user code, which may panic.
-    pub(crate) fn wake(&self) {
-        self.canary.touch();
-        // ORDERING: waker (reader). After the mark.
-        if let Some(waker) = self.waker.take() {
+    ///
+    /// # Safety
+    ///
+    /// The caller claimed it.
+    pub(crate) unsafe fn wake(this: NonNull<Signal>) {
+        // SAFETY: claimed: it stays until it has been told.
+        let signal = unsafe { this.as_ref() };
+        // ORDERING: waker (reader). It came with the slot.
+        // SAFETY: claimed.
+        if let Some(waker) = unsafe { signal.replace(None) } {
             waker.wake();
         }
     }
@@ -91,7 +152,9 @@ impl Signal {
     /// As it says.
     pub(crate) unsafe fn free(this: NonNull<Signal>) {
         // SAFETY: forwarded.
-        let unused = unsafe { this.as_ref() }.waker.take();
+        let signal = unsafe { this.as_ref() };
+        // SAFETY: forwarded.
+        let unused = unsafe { signal.replace(None) };
         // SAFETY: forwarded.
         unsafe { Signal::bury(this.as_ptr().cast()) };
         // Last: its drop is user code, and may panic.
@@ -101,7 +164,9 @@ impl Signal {
     unsafe fn retire(this: NonNull<Signal>) {
         // A waker that was not taken: its drop is user code, has no place in the epoch, and may panic.
         // SAFETY: ours to give back.
-        let unused = unsafe { this.as_ref() }.waker.take();
+        let signal = unsafe { this.as_ref() };
+        // SAFETY: nobody is telling, or will.
+        let unused = unsafe { signal.replace(None) };
         // SAFETY: unreachable from any slot, and given back once: the claim word says by whom.
         unsafe { reclaim::pin().retire(this.as_ptr().cast(), Signal::bury) };
         drop(unused);

@@ -23,6 +23,7 @@
 use crate::cause::{Cause, KIND, error_of, kind_bits};
 use crate::error::Error;
 use crate::sync::{AtomicPtr, Ordering, addr_bits, strip};
+use crate::trace::{Sort, Whose};
 use std::ptr;
 
 const INHERITED: usize = 0b0100;
@@ -52,6 +53,12 @@ impl Ended {
         Ended(cause.into_word())
     }
 
+    /// Which kind of end it is, and whose.
+    pub(crate) fn sort(self) -> Sort {
+        let whose = if self.0.addr() & INHERITED == 0 { Whose::Own } else { Whose::Inherited };
+        (error_of(self.0.addr()), whose)
+    }
+
     /// Takes the cause of an end of its own back.
     ///
     /// # Safety
@@ -78,6 +85,13 @@ impl State {
     pub(crate) fn is_done(&self) -> bool {
         // ORDERING: end (reader).
         !self.0.load(Ordering::Acquire).is_null()
+    }
+
+    /// How it ended, and by whose end.
+    pub(crate) fn sort(&self) -> Option<Sort> {
+        // ORDERING: end (reader).
+        let word = self.0.load(Ordering::Acquire);
+        (!word.is_null()).then(|| Ended(word).sort())
     }
 
     #[inline(always)]
@@ -132,8 +146,8 @@ impl State {
         let word = self.0.load(Ordering::Relaxed);
         debug_assert!(!word.is_null(), "propagated before it ended");
         let propagated = word.map_addr(|a| a | PROPAGATED);
-        if word.addr() & INHERITED != 0 {
-            // Nobody writes anything else over an inherited word: a store is enough.
+        if word.addr() & INHERITED != 0 || strip(word, BITS).is_null() {
+            // Nobody writes anything else over a word that owns no cause: a store is enough.
             // ORDERING: propagated (writer). Release: a later canceler that returns early saw every mark below.
             self.0.store(propagated, Ordering::Release);
         } else {

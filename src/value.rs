@@ -11,6 +11,7 @@
 
 use crate::refs::RefCount;
 use crate::shield::Shield;
+use crate::sync::reclaim;
 use std::any::{TypeId, type_name};
 use std::hash::{Hash, Hasher};
 use std::ptr::{self, NonNull};
@@ -60,8 +61,10 @@ impl<T: Send + Sync + 'static> Bound<T> {
         },
         free: |binding| {
             let bound = binding.cast::<std::mem::ManuallyDrop<Bound<T>>>().as_ptr();
-            // SAFETY: it came from a box of this type; the value was dropped, the head needs no drop.
-            drop(unsafe { Box::from_raw(bound) });
+            // SAFETY: nobody knows it any more. Only in models has the head anything to drop.
+            unsafe { ptr::drop_in_place(binding.as_ptr()) };
+            // SAFETY: it came from a box of this type; value and head were dropped.
+            unsafe { reclaim::bury(bound) };
         },
     };
 }

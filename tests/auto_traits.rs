@@ -1,8 +1,10 @@
 //! Rule O4: what every public type may do anywhere.
 #![cfg(not(feature = "loom"))]
 
+use ripcord::budget::{Backoff, Failure, Hedge, Retry, RetryBudget, Sleep};
 use ripcord::group::{Join, Panicked, SpawnError, Task};
-use ripcord::{AfterFunc, CancelGuard, CancelHandle, Cause, Config, Context, Done, DoneOwned, Error, Group};
+use ripcord::shutdown::{self, Guard, Overdue, Report, Tracker};
+use ripcord::{AfterFunc, CancelGuard, CancelHandle, Cause, Config, Context, Done, DoneOwned, Error, Group, Shutdown};
 use std::fmt::{Debug, Display};
 use std::future::Future;
 use std::hash::Hash;
@@ -30,6 +32,18 @@ fn o4_everything_public_is_send_sync_unpin_and_unwind_safe() {
     anywhere::<Join>();
     anywhere::<SpawnError>();
     anywhere::<Panicked>();
+    anywhere::<RetryBudget>();
+    anywhere::<Backoff>();
+    anywhere::<Retry>();
+    anywhere::<Hedge>();
+    anywhere::<Sleep>();
+    anywhere::<Failure<Cause>>();
+    anywhere::<Shutdown>();
+    anywhere::<Tracker>();
+    anywhere::<Guard>();
+    anywhere::<shutdown::Join>();
+    anywhere::<Report>();
+    anywhere::<Overdue>();
     anywhere::<Task<std::future::Ready<Result<u8, Cause>>>>();
 }
 

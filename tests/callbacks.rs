@@ -6,7 +6,7 @@ mod common;
 use common::*;
 use ripcord::Context;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Barrier, Mutex, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -42,6 +42,26 @@ fn a1_a_function_runs_at_once_when_the_context_has_ended() {
     });
     assert!(tale.has_run());
     assert!(!after.stop());
+}
+
+#[test]
+fn a1_a_function_of_an_ended_context_does_not_wait_for_a_fan_out_that_another_thread_is_at() {
+    // It used to be left to the canceler, if that was still on its way to the slots. Seen now and then, not each time.
+    for _ in 0..stress(50) {
+        let (ctx, handle) = Context::background().with_cancel();
+        let children: Vec<_> = (0..100).map(|_| ctx.with_cancel()).collect();
+        thread::scope(|scope| {
+            scope.spawn(|| handle.cancel());
+            while !ctx.is_done() {
+                std::hint::spin_loop();
+            }
+            let tale = Tale::new();
+            let after = ctx.after_func(tale.function());
+            assert!(tale.has_run());
+            assert!(!after.stop());
+        });
+        assert!(children.iter().all(|(child, _)| child.is_done()));
+    }
 }
 
 #[test]
@@ -97,93 +117,6 @@ fn a1_stop_works_when_every_handle_is_gone_and_after_the_end_of_everything() {
     assert!(ran.has_run());
     assert!(!too_late.stop());
     assert!(!stop_me.stop());
-}
-
-#[test]
-fn a1_stop_never_waits_for_a_running_function() {
-    within_a_minute(|| {
-        let (ctx, handle) = Context::background().with_cancel();
-        let (running, is_running) = mpsc::channel();
-        let (release, released) = mpsc::channel::<()>();
-        let after = ctx.after_func(move || {
-            running.send(()).unwrap();
-            released.recv().unwrap();
-        });
-        thread::scope(|scope| {
-            scope.spawn(|| handle.cancel());
-            is_running.recv().unwrap();
-            assert!(!after.stop());
-            release.send(()).unwrap();
-        });
-    });
-}
-
-#[test]
-fn a1_a_function_may_stop_itself_and_others() {
-    let (ctx, handle) = Context::background().with_cancel();
-    let slot: Arc<Mutex<Vec<ripcord::AfterFunc>>> = Arc::default();
-    let tales: Vec<_> = (0..10).map(|_| Tale::new()).collect();
-    let stopped = Arc::new(AtomicUsize::new(0));
-    for tale in &tales {
-        let (function, all, count) = (tale.function(), slot.clone(), stopped.clone());
-        let after = ctx.after_func(move || {
-            function();
-            let others = std::mem::take(&mut *all.lock().unwrap());
-            count.fetch_add(others.iter().filter(|after| after.stop()).count(), SeqCst);
-        });
-        slot.lock().unwrap().push(after);
-    }
-    handle.cancel();
-    let ran = tales.iter().filter(|tale| tale.has_run()).count();
-    let dropped = tales.iter().filter(|tale| tale.is_dropped_unrun()).count();
-    assert_eq!(ran + dropped, 10, "each run or dropped, never both");
-    assert_eq!(dropped, stopped.load(SeqCst));
-    assert!(ran >= 1);
-}
-
-#[test]
-fn a1_racing_stops_and_cancels_decide_once() {
-    for _ in 0..stress(200) {
-        let (ctx, handle) = Context::background().with_cancel();
-        let tale = Tale::new();
-        let after = ctx.after_func(tale.function());
-        let start = Barrier::new(3);
-        let stops: usize = thread::scope(|scope| {
-            let stoppers: Vec<_> = (0..2)
-                .map(|_| {
-                    scope.spawn(|| {
-                        start.wait();
-                        usize::from(after.stop())
-                    })
-                })
-                .collect();
-            start.wait();
-            handle.cancel();
-            stoppers.into_iter().map(|stopper| stopper.join().unwrap()).sum()
-        });
-        assert_eq!(tale.drops(), 1);
-        assert_eq!(stops + tale.runs(), 1, "prevented or run, and only one of them");
-    }
-}
-
-#[test]
-fn a1_a_function_registered_during_a_cancel_runs_once() {
-    for _ in 0..stress(200) {
-        let (ctx, handle) = Context::background().with_cancel();
-        let tales: Vec<_> = (0..8).map(|_| Tale::new()).collect();
-        let start = Barrier::new(2);
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                start.wait();
-                handle.cancel();
-            });
-            start.wait();
-            for tale in &tales {
-                ctx.after_func(tale.function());
-            }
-        });
-        assert!(tales.iter().all(|tale| tale.has_run()), "{tales:?}");
-    }
 }
 
 #[test]

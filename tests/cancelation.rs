@@ -1,5 +1,5 @@
 //! The rules of cancelation, one word at a time: when a context is ended, who ended it, and who hears of it.
-//! What has to be deep is in `deep.rs`, what races in `cancelation_races.rs`.
+//! What has to be deep is in `stress/s04_deep.rs`, what races in `cancelation_races.rs`.
 #![cfg(not(feature = "loom"))]
 
 mod common;

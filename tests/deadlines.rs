@@ -1,5 +1,6 @@
-//! The rules of deadlines, as far as a caller can see them. The driver's thread is watched in `driver.rs`, what a
-//! deadline costs in `sizes.rs`, what it leaves behind in `leaks.rs`.
+//! The rules of deadlines, as far as a caller can see them: those that need no waiting, and those that need real time.
+//! Waiting for deadlines is in `deadlines_passing.rs`. The driver's thread is watched in `driver.rs`, what a deadline costs
+//! in `sizes.rs`, what it leaves behind in `leaks.rs`.
 #![cfg(not(feature = "loom"))]
 
 mod common;
@@ -120,49 +121,6 @@ fn d3_an_earlier_deadline_of_the_parent_is_the_childs_too() {
 }
 
 #[test]
-fn d3_when_the_parents_deadline_fires_the_child_ends_with_the_parents_cause() {
-    let (parent, _parent) = Context::background().with_timeout_cause(ms(2), "parent");
-    let (child, _child) = parent.with_timeout_cause(HOUR, "child");
-    assert_eq!(wait_for(&child), Error::DeadlineExceeded);
-    assert_ended(&child, Error::DeadlineExceeded, "parent");
-    assert_ended(&parent, Error::DeadlineExceeded, "parent");
-}
-
-#[test]
-fn d3_a_parent_pushed_back_beyond_the_child_leaves_the_childs_own_deadline() {
-    let start = Instant::now();
-    let (parent, parent_handle) = Context::background().with_deadline_cause(start + HOUR, "parent");
-    let own = start + HOUR * 2;
-    let (child, child_handle) = parent.with_deadline_cause(own, "child");
-    let grandchild = child.with_cancel().0;
-    for (parents, effective) in [(HOUR * 3, own), (HOUR, start + HOUR), (HOUR * 9, own), (HOUR * 2, own)] {
-        assert!(parent_handle.reset_deadline(start + parents));
-        assert_eq!(child.deadline(), Some(effective));
-        assert_eq!(grandchild.deadline(), Some(effective));
-    }
-    assert!(parent_handle.reset_timeout(Duration::MAX));
-    assert_eq!((parent.deadline(), child.deadline()), (None, Some(own)));
-    assert!(child_handle.reset_timeout(ms(1)));
-    wait_for(&grandchild);
-    assert_ended(&grandchild, Error::DeadlineExceeded, "child");
-    assert_live(&parent);
-}
-
-#[test]
-fn d3_a_child_made_below_an_early_parent_fires_by_its_own_deadline_after_the_push() {
-    let (parent, parent_handle) = Context::background().with_timeout_cause(HOUR, "parent");
-    let at = Instant::now() + HOUR + ms(5);
-    let (child, child_handle) = parent.with_deadline_cause(at, "child");
-    assert!(parent_handle.reset_timeout(HOUR * 2));
-    assert_eq!(child.deadline(), Some(at));
-    let soon = Instant::now() + ms(3);
-    assert!(child_handle.reset_deadline(soon));
-    assert_eq!(wait_for(&child), Error::DeadlineExceeded);
-    assert!(Instant::now() >= soon);
-    assert_ended(&child, Error::DeadlineExceeded, "child");
-}
-
-#[test]
 fn d4_no_deadline_fires_early() {
     let (tell, told) = mpsc::channel();
     let rounds = stress(400);
@@ -192,100 +150,6 @@ fn d4_no_deadline_fires_early() {
 }
 
 #[test]
-fn d4_every_kind_of_waiter_hears_of_a_deadline_in_time_order() {
-    let start = Instant::now();
-    let (first, _first) = Context::background().with_deadline(start + ms(10));
-    let (second, _second) = Context::background().with_deadline(start + ms(30));
-    assert_eq!(block_on(second.done()), Error::DeadlineExceeded);
-    assert!(start.elapsed() >= ms(30));
-    assert_ended(&first, Error::DeadlineExceeded, "context deadline exceeded");
-    let (third, _third) = Context::background().with_timeout(ms(5));
-    assert_eq!(third.wait_timeout(HOUR), Some(Error::DeadlineExceeded));
-    let (fourth, _fourth) = Context::background().with_timeout(ms(5));
-    assert_eq!(block_on(fourth.run(std::future::pending::<()>())), Err(Error::DeadlineExceeded));
-}
-
-#[test]
-fn d5_a_released_deadline_ends_nobody() {
-    let tale = Tale::new();
-    let at = Instant::now() + ms(5);
-    let (kept, _kept) = Context::background().with_deadline(at);
-    let (ctx, handle) = Context::background().with_deadline_cause(at, "late");
-    ctx.after_func(tale.function());
-    handle.cancel();
-    assert!(tale.has_run());
-    wait_for(&kept);
-    assert_canceled(&ctx);
-
-    let value = Tale::new();
-    drop(Context::background().with_timeout(HOUR).0.with_value(value.probe()));
-    assert_eq!(value.drops(), 1, "an armed deadline keeps nothing alive that nobody holds");
-}
-
-#[test]
-fn d6_a_deadline_moves_either_way_any_number_of_times() {
-    let (ctx, handle) = Context::background().with_deadline(far());
-    let mut random = Random::new(6);
-    for _ in 0..2_000 {
-        let at = Instant::now() + ms(60_000 + random.next() % 1_000_000);
-        assert!(handle.reset_deadline(at));
-        assert_eq!(ctx.deadline(), Some(at));
-    }
-    assert_live(&ctx);
-    let soon = Instant::now() + ms(5);
-    assert!(handle.reset_deadline(soon));
-    assert_eq!(wait_for(&ctx), Error::DeadlineExceeded);
-    assert!(Instant::now() >= soon);
-    assert!(!handle.reset_deadline(far()));
-    assert!(!handle.reset_timeout(HOUR));
-    assert_ended(&ctx, Error::DeadlineExceeded, "context deadline exceeded");
-}
-
-#[test]
-fn d6_a_deadline_pushed_back_again_and_again_does_not_fire() {
-    let (ctx, handle) = Context::background().with_timeout(HOUR);
-    let until = Instant::now() + ms(60);
-    let mut pushed = 0;
-    loop {
-        let target = Instant::now() + ms(20);
-        if !handle.reset_deadline(target) {
-            // The machine slept past the last target: that is the only way to lose.
-            assert_eq!(ctx.err(), Some(Error::DeadlineExceeded));
-            break;
-        }
-        pushed += 1;
-        if Instant::now() >= until {
-            assert_eq!(wait_for(&ctx), Error::DeadlineExceeded);
-            assert!(Instant::now() >= target, "fired by a deadline that had been pushed back");
-            break;
-        }
-        thread::sleep(ms(1));
-    }
-    assert!(pushed > 0);
-}
-
-#[test]
-fn d6_a_context_made_without_a_deadline_may_be_given_one() {
-    let (root, _root) = Context::background().with_cancel();
-    let (other, _other) = Context::background().with_cancel();
-    let made = [root.with_cancel(), root.with_cancel_from(&other), root.with_cancel_on(std::future::pending::<()>())];
-    for (ctx, handle) in made {
-        let at = far();
-        assert!(handle.reset_deadline(at));
-        assert_eq!(ctx.deadline(), Some(at));
-        assert_eq!(ctx.with_cancel().0.deadline(), Some(at));
-        let child = ctx.with_cancel().0;
-        let soon = Instant::now() + ms(2);
-        assert!(handle.reset_deadline(soon));
-        wait_for(&child);
-        assert!(Instant::now() >= soon);
-        assert_ended(&child, Error::DeadlineExceeded, "context deadline exceeded");
-    }
-    assert_live(&root);
-    assert_live(&other);
-}
-
-#[test]
 fn d6_a_reset_to_a_past_instant_ends_the_context_and_returns_true() {
     for by_timeout in [false, true] {
         let (ctx, handle) = Context::background().with_deadline_cause(far(), "late");
@@ -311,23 +175,6 @@ fn d6_a_reset_beyond_the_parents_deadline_is_remembered() {
     assert_eq!(child.deadline(), Some(at), "never past the parent's");
     assert!(parent_handle.reset_deadline(at + HOUR * 5));
     assert_eq!(child.deadline(), Some(at + HOUR));
-}
-
-#[test]
-fn d6_the_longest_duration_and_the_latest_instant_disarm() {
-    let (ctx, handle) = Context::background().with_timeout(HOUR);
-    assert!(handle.reset_timeout(Duration::MAX));
-    assert_eq!(ctx.deadline(), None);
-    let mut latest = Instant::now();
-    for step in (0..64).rev().map(|bit| Duration::from_secs(1 << bit)) {
-        latest = latest.checked_add(step).unwrap_or(latest);
-    }
-    assert!(handle.reset_deadline(far()));
-    assert!(handle.reset_deadline(latest));
-    assert_eq!(ctx.deadline(), None);
-    assert_live(&ctx);
-    assert!(handle.reset_timeout(ms(1)));
-    assert_eq!(wait_for(&ctx), Error::DeadlineExceeded);
 }
 
 #[test]

@@ -1,48 +1,65 @@
 //! Seeded random scripts of everything a sequential program can do, compared with the oracle after every step.
 //!
 //! `RIPCORD_STRESS` multiplies the scripts; `RIPCORD_SEED` runs one script only. A mismatch prints its seed and the
-//! script up to there.
+//! shortest script found that shows it.
 #![cfg(not(feature = "loom"))]
 
 mod common;
 mod oracle;
 
 use common::*;
-use oracle::steps::{Script, step};
-use oracle::world::World;
+use oracle::script::{Step, Told};
+use oracle::steps::{WHATS, What};
+use oracle::{Report, run};
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 const STEPS: usize = 100;
 
-fn run(seed: u64, told: Option<Vec<String>>) -> (Script, Result<(), String>) {
-    let mut script = Script { random: Random::new(seed), told };
-    let result = catch_unwind(AssertUnwindSafe(|| {
-        let mut world = World::new();
-        for _ in 0..STEPS {
-            step(&mut world, &mut script)?;
-            world.compare()?;
-        }
-        world.clear()
-    }));
-    let result = result.unwrap_or_else(|_| Err(String::from("a panic, printed above")));
-    (script, result)
+/// Attempts to make a failing script shorter.
+const PATIENCE: usize = 20_000;
+
+fn steps(seed: u64) -> Vec<Step> {
+    let mut random = Random::new(seed);
+    (0..STEPS).map(|_| random.next().to_le_bytes()).collect()
+}
+
+fn run_shielded(steps: &[Step], told: Told) -> Report {
+    catch_unwind(AssertUnwindSafe(|| run(steps, told))).unwrap_or_else(|_| Report {
+        told: Told::Nobody,
+        done: BTreeMap::new(),
+        outcome: Err(String::from("a panic, printed above")),
+    })
 }
 
 #[track_caller]
-fn check(seed: u64) {
-    if let (_, Err(_)) = run(seed, None) {
-        let (script, result) = run(seed, Some(Vec::new()));
-        let steps = script.told.unwrap_or_default().join("\n  ");
-        panic!("seed {seed}: {}\n  {steps}", result.err().unwrap_or_else(|| String::from("only the first time")));
+fn check(seed: u64, done: &mut BTreeMap<What, usize>) {
+    let steps = steps(seed);
+    let report = run_shielded(&steps, Told::Nobody);
+    if let Err(first) = report.outcome {
+        eprintln!("seed {seed}: {first}; now to make it short");
+        let short =
+            oracle::shrink::shrink(&steps, PATIENCE, |steps| run_shielded(steps, Told::Nobody).outcome.is_err());
+        println!("seed {seed}, made short:");
+        let last = run_shielded(&short, Told::Printed).outcome;
+        panic!("seed {seed}: {first}; made short, printed above: {last:?}");
+    }
+    for (what, times) in report.done {
+        *done.entry(what).or_default() += times;
     }
 }
 
 fn scripts(first: u64) {
+    let mut done = BTreeMap::new();
     if let Ok(seed) = std::env::var("RIPCORD_SEED") {
-        return check(seed.parse().unwrap());
+        return check(seed.parse().unwrap(), &mut done);
     }
-    for n in 0..stress(1_000) as u64 {
-        check(first + n);
+    let scripts = stress(5_000);
+    for n in 0..scripts as u64 {
+        check(first + n, &mut done);
+    }
+    for what in WHATS {
+        assert!(done.get(what).is_some_and(|times| *times >= scripts / 4), "{what:?} is hardly ever done: {done:?}");
     }
 }
 

@@ -204,7 +204,9 @@ fn moving_a_deadline_back_allocates_nothing() {
 fn a_live_child_weighs_at_most_128_bytes_and_a_value_little_more_than_itself() {
     let (parent, _parent) = Context::background().with_cancel();
     let (_, child) = allocations(|| parent.with_cancel());
-    assert!(child <= 128, "{child} bytes");
+    // With all observers it is a little more.
+    let most = if cfg!(feature = "inspect") { 160 } else { 128 };
+    assert!(child <= most, "{child} bytes");
     let (_, value) = allocations(|| parent.with_value([0u64; 8]));
     assert!(value <= 64 + 96, "{value} bytes for a value of 64");
     assert_eq!(allocations(|| parent.with_cancel().1.drop_guard()).0, 1);

@@ -1,9 +1,9 @@
-//! The system's allocator behind a counter that is off except while P12 builds its children.
+//! An allocator behind a counter that is off except while P12 builds its children.
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::{GlobalAlloc, Layout};
 use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
 
-pub(crate) struct Counting;
+pub(crate) struct Counting<A>(pub(crate) A);
 
 static ON: AtomicBool = AtomicBool::new(false);
 static BYTES: AtomicIsize = AtomicIsize::new(0);
@@ -16,30 +16,30 @@ fn count(bytes: isize, calls: isize) {
     }
 }
 
-// SAFETY: every call goes to `System` with the caller's own arguments.
-unsafe impl GlobalAlloc for Counting {
+// SAFETY: every call goes to the allocator inside with the caller's own arguments.
+unsafe impl<A: GlobalAlloc> GlobalAlloc for Counting<A> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize, 1);
         // SAFETY: the caller's promise, passed on.
-        unsafe { System.alloc(layout) }
+        unsafe { self.0.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize, 1);
         // SAFETY: the caller's promise, passed on.
-        unsafe { System.alloc_zeroed(layout) }
+        unsafe { self.0.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
         count(-(layout.size() as isize), 0);
         // SAFETY: the caller's promise, passed on.
-        unsafe { System.dealloc(ptr, layout) }
+        unsafe { self.0.dealloc(ptr, layout) }
     }
 
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count(size as isize - layout.size() as isize, 1);
         // SAFETY: the caller's promise, passed on.
-        unsafe { System.realloc(ptr, layout, size) }
+        unsafe { self.0.realloc(ptr, layout, size) }
     }
 }
 

@@ -13,6 +13,10 @@ use tokio_util::sync::CancellationToken;
 /// Long enough never to fire while a bench runs.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Whatever is held.
+pub(crate) trait Kept {}
+impl<T> Kept for T {}
+
 pub(crate) trait Contender: 'static {
     const NAME: &'static str;
     /// What one holds: a context with its handle, or a token, which is both.
@@ -38,6 +42,12 @@ pub(crate) trait Contender: 'static {
     fn pass_done(child: &Self::Child);
     /// The same wait polled again and again with one waker.
     fn poll_done(child: &Self::Child, times: u64);
+
+    /// A wait that is registered with this waker, kept.
+    fn wait<'a>(child: &'a Self::Child, waker: &Waker) -> Box<dyn Kept + 'a>;
+
+    /// Looks up why `child` ended; false where there is no such thing.
+    fn cause(child: &Self::Child) -> bool;
 
     /// Runs `work` where timers can be armed.
     fn inside<R>(work: impl FnOnce() -> R) -> R {
@@ -128,6 +138,18 @@ macro_rules! contexts {
                 for _ in 0..times {
                     black_box(poll(done.as_mut()));
                 }
+            }
+
+            fn wait<'a>(child: &'a Self::Child, waker: &Waker) -> Box<dyn Kept + 'a> {
+                let mut done = Box::pin(child.0.done());
+                assert!(done.as_mut().poll(&mut Task::from_waker(waker)).is_pending());
+                Box::new(done)
+            }
+
+            #[inline]
+            fn cause(child: &Self::Child) -> bool {
+                black_box(child.0.cause());
+                true
             }
         }
 
@@ -245,6 +267,16 @@ impl Contender for Tokio {
         for _ in 0..times {
             black_box(poll(done.as_mut()));
         }
+    }
+
+    fn wait<'a>(child: &'a Self::Child, waker: &Waker) -> Box<dyn Kept + 'a> {
+        let mut done = Box::pin(child.cancelled());
+        assert!(done.as_mut().poll(&mut Task::from_waker(waker)).is_pending());
+        Box::new(done)
+    }
+
+    fn cause(_child: &Self::Child) -> bool {
+        false
     }
 
     fn inside<R>(work: impl FnOnce() -> R) -> R {

@@ -4,10 +4,18 @@
 #![allow(dead_code, unused_imports)]
 
 mod contenders;
+mod record;
+mod shapes;
+mod svg;
 mod threads;
+mod timing;
 
-pub(crate) use contenders::{Contender, Key, ParkingLot, Ripcord, StdMutex, Tokio, Values};
-pub(crate) use threads::{cores, stopwatch, together};
+pub(crate) use contenders::{Contender, Kept, Key, ParkingLot, Ripcord, StdMutex, Tokio, Values};
+pub(crate) use record::{hardware, load, read, save, stem};
+pub(crate) use shapes::{cancel_trees, chain_of, keep_pending, wake_waiters};
+pub(crate) use svg::Svg;
+pub(crate) use threads::{busy, cores, spent, stopwatch, switches, together, together_in};
+pub(crate) use timing::{Pingora, Timing};
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion};
@@ -29,26 +37,4 @@ pub(crate) fn threaded<C: Contender>(
     work: impl Fn(u64) + Sync,
 ) {
     group.bench_function(C::NAME, |bencher| bencher.iter_custom(|times| together::<C>(count, times, &work)));
-}
-
-/// Cancels `times` parents of `width` live children each; only the cancels are timed.
-pub(crate) fn cancel_trees<C: Contender>(width: usize, times: u64) -> Duration {
-    // Small trees by the batch, so that the clock costs nothing and the batch still fits the second cache.
-    let batch = (5000 / width).max(1) as u64;
-    let mut left = times;
-    let mut spent = Duration::ZERO;
-    while left > 0 {
-        let now = batch.min(left);
-        left -= now;
-        let trees: Vec<(C::Child, Vec<C::Child>)> = (0..now)
-            .map(|_| {
-                let parent = C::root();
-                let children = (0..width).map(|_| C::child(&parent)).collect();
-                (parent, children)
-            })
-            .collect();
-        spent += stopwatch(|| trees.iter().for_each(|(parent, _)| C::cancel(parent)));
-        assert!(trees.iter().all(|(_, children)| children.iter().all(C::is_done)));
-    }
-    spent
 }

@@ -17,20 +17,53 @@ pub(crate) fn stopwatch(work: impl FnOnce()) -> Duration {
     busy().saturating_sub(start)
 }
 
+/// What this thread has spent of a processor.
 #[cfg(target_os = "linux")]
-fn busy() -> Duration {
+pub(crate) fn busy() -> Duration {
+    clock(libc::CLOCK_THREAD_CPUTIME_ID)
+}
+
+/// What the process has spent of all processors.
+#[cfg(target_os = "linux")]
+pub(crate) fn spent() -> Duration {
+    clock(libc::CLOCK_PROCESS_CPUTIME_ID)
+}
+
+/// How often this thread went to sleep of its own will, and how often it was put aside for others.
+#[cfg(target_os = "linux")]
+pub(crate) fn switches() -> (i64, i64) {
+    // SAFETY: plain numbers, for which zero is a value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: `usage` is ours to write.
+    let failed = unsafe { libc::getrusage(libc::RUSAGE_THREAD, &raw mut usage) };
+    assert_eq!(failed, 0, "Linux counts a thread's switches");
+    (usage.ru_nvcsw, usage.ru_nivcsw)
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn switches() -> (i64, i64) {
+    (0, 0)
+}
+
+#[cfg(target_os = "linux")]
+fn clock(which: libc::clockid_t) -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is ours to write.
-    let failed = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
-    assert_eq!(failed, 0, "Linux has a clock per thread");
+    let failed = unsafe { libc::clock_gettime(which, &raw mut time) };
+    assert_eq!(failed, 0, "Linux has these clocks");
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
 /// The next best thing, on a quiet machine as good.
 #[cfg(not(target_os = "linux"))]
-fn busy() -> Duration {
+pub(crate) fn busy() -> Duration {
     static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
     START.elapsed()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn spent() -> Duration {
+    busy()
 }
 
 /// Runs `work(times)` on `count` threads at once, from the first start to the last end by the wall's clock: waiting for
@@ -39,12 +72,25 @@ fn busy() -> Duration {
 /// With more threads than cores the time is scaled by cores / threads: the result divided by `times` is always the time
 /// one core spends per operation, so that rows with different counts compare as throughputs.
 pub(crate) fn together<C: Contender>(count: usize, times: u64, work: impl Fn(u64) + Sync) -> Duration {
+    together_in(|work| C::inside(work), count, times, work)
+}
+
+/// The same, each thread inside of what `inside` sets up.
+pub(crate) fn together_in(
+    inside: impl Fn(&mut dyn FnMut()) + Sync,
+    count: usize,
+    times: u64,
+    work: impl Fn(u64) + Sync,
+) -> Duration {
     if count == 1 {
-        return C::inside(|| stopwatch(|| work(times)));
+        let mut spent = Duration::ZERO;
+        inside(&mut || spent = stopwatch(|| work(times)));
+        return spent;
     }
     let arrived = AtomicUsize::new(0);
     let one = || {
-        C::inside(|| {
+        let mut span = None;
+        inside(&mut || {
             // A spin, because a futex would wake the others tens of microseconds apart.
             arrived.fetch_add(1, Ordering::SeqCst);
             let mut spins = 0;
@@ -58,8 +104,9 @@ pub(crate) fn together<C: Contender>(count: usize, times: u64, work: impl Fn(u64
             }
             let start = Instant::now();
             work(times);
-            (start, Instant::now())
-        })
+            span = Some((start, Instant::now()));
+        });
+        span.expect("it was run")
     };
     let spans: Vec<_> = thread::scope(|scope| {
         let threads: Vec<_> = (0..count).map(|_| scope.spawn(one)).collect();

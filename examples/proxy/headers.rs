@@ -2,8 +2,9 @@
 //!
 //! `Host` goes through as the client sent it, so that the upstream can tell its names apart; one is made up from the
 //! upstream's address if there is none. `X-Forwarded-For` is continued, not replaced: only its last entry is this
-//! proxy's own word. `Upgrade` is hop-by-hop and not carried on: this proxy does not tunnel.
+//! proxy's own word. `TE: trailers` is asked again of an HTTP/2 upstream, because trailers are passed on. `Upgrade` is hop-by-hop and not carried on: this proxy does not tunnel.
 
+use crate::upstream;
 use http_body_util::{Either, Empty};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -54,7 +55,11 @@ pub(crate) fn outgoing(request: Request<Incoming>, peer: IpAddr, upstream: &str)
         Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
         None => head.headers.get(header::HOST).cloned(),
     };
+    let trailers = head.headers.get(header::TE).is_some_and(|te| te.as_bytes().starts_with(b"trailers"));
     strip(&mut head.headers);
+    if trailers {
+        head.headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
     if let Some(host) = host {
         head.headers.insert(FORWARDED_HOST, host.clone());
         head.headers.insert(header::HOST, host);
@@ -68,11 +73,37 @@ pub(crate) fn outgoing(request: Request<Incoming>, peer: IpAddr, upstream: &str)
     }
     head.headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
 
-    head.uri = head.uri.path_and_query().map_or(Uri::from_static("/"), |path| Uri::from(path.clone()));
+    head.uri = path_of(&head.uri);
     head.version = Version::HTTP_11;
     head.extensions.clear();
     let body = if body.is_end_stream() { Either::Right(Empty::new()) } else { Either::Left(body) };
     Request::from_parts(head, body)
+}
+
+/// As HTTP/1 wants it: the host in a header.
+pub(crate) fn as_http1(mut request: Request<Outgoing>) -> Request<Outgoing> {
+    *request.version_mut() = Version::HTTP_11;
+    request.headers_mut().remove(header::TE);
+    if request.uri().authority().is_some() {
+        *request.uri_mut() = path_of(request.uri());
+    }
+    request
+}
+
+/// As HTTP/2 wants it: the host in the target.
+pub(crate) fn as_http2(mut request: Request<Outgoing>) -> Request<Outgoing> {
+    *request.version_mut() = Version::HTTP_2;
+    let host = request.headers_mut().remove(header::HOST);
+    let host = host.as_ref().and_then(|host| host.to_str().ok());
+    if let Some(uri) = host.and_then(|host| upstream::absolute(request.uri(), host)) {
+        *request.uri_mut() = uri;
+    }
+    request
+}
+
+/// What is asked for, without scheme and host.
+pub(crate) fn path_of(uri: &Uri) -> Uri {
+    uri.path_and_query().map_or(Uri::from_static("/"), |path| Uri::from(path.clone()))
 }
 
 /// The same request once more, if sending it twice does no more than sending it once and its body is not used up.

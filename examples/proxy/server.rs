@@ -1,25 +1,26 @@
 //! Accepting, draining, and the life of a client connection.
 //!
-//! A server goes down in three stages, and each is a context: the first signal ends `server` (no more connections, no
-//! more requests on the ones there are), the grace ends `work` (what is still running is answered 503), and a last
-//! moment is given to write that.
+//! A server goes down in stages, and each is a context of [`Shutdown`]: until `Stop` the health check says yes, until
+//! `Drain` there are new connections and new requests, until `Cancel` what is in flight may finish, then it is answered
+//! 503, and until `Abort` that may be written.
 
 use crate::cause::Why;
 use crate::forward::Proxy;
 use crate::hangup::{self, Shared};
 use crate::ledger::{Kind, Ledger};
-use hyper::server::conn::http1;
+use crate::pace::{Pace, Paced, Times};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use ripcord::{CancelHandle, Context};
-use std::fmt;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use ripcord::Context;
+use ripcord::shutdown::{Guard, Report, Shutdown, Stage};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::task::JoinSet;
 
 /// What it takes to write an answer that is ready, to a client that reads.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -33,24 +34,9 @@ const BACKLOG: u32 = 1024;
 pub(crate) struct Client {
     /// Ends with the connection.
     pub(crate) ctx: Context,
-    /// Its idle deadline.
-    pub(crate) idle: CancelHandle,
+    pub(crate) pace: Arc<Pace>,
     pub(crate) peer: SocketAddr,
     pub(crate) ledger: Arc<Ledger>,
-}
-
-/// How a server went down.
-pub(crate) struct Drained {
-    asked: String,
-    took: Duration,
-    /// Connections that were still busy when the grace was over.
-    pub(crate) cut: usize,
-}
-
-impl fmt::Display for Drained {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: down in {:.1?}, {} connection(s) cut off", self.asked, self.took, self.cut)
-    }
 }
 
 /// Listens, with room for a burst.
@@ -64,43 +50,40 @@ pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
 }
 
 impl Proxy {
-    /// Serves until `server` ends, and then until everything has finished or the grace is over.
-    pub(crate) async fn serve(self: Arc<Self>, server: &Context, listener: TcpListener) -> Drained {
-        let mut connections = JoinSet::new();
-        // Keeps the server's values, not its end.
-        let (work, stop) = self.ledger.enter(&server.without_cancel(), Kind::Server).with_cancel();
-
-        while let Ok(accepted) = server.run(listener.accept()).await {
+    /// Serves until the shutdown begins, and then until it is over.
+    pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener) -> Report {
+        let shutdown = &self.shutdown;
+        let connections = shutdown.tracker("connection");
+        let accepting = shutdown.guard("listener");
+        let until = shutdown.until(Stage::Drain);
+        while let Ok(accepted) = until.run(listener.accept()).await {
             match accepted {
                 Ok((stream, peer)) => {
-                    connections.spawn(Arc::clone(&self).connection(server.clone(), work.clone(), stream, peer));
+                    self.counters.connections.fetch_add(1, Relaxed);
+                    tokio::spawn(Arc::clone(&self).connection(connections.guard(), stream, peer));
                 }
-                Err(_) => hangup::pause(server, BREATH).await,
+                Err(_) => drop(until.sleep(BREATH).await),
             }
-            while connections.try_join_next().is_some() {}
         }
         drop(listener);
-
-        let started = Instant::now();
-        let asked = server.cause().map(|cause| cause.to_string()).unwrap_or_default();
-        let grace = self.limits.grace;
-        let (patience, _) = self.ledger.enter(&work, Kind::Server).with_timeout(grace);
-        let _ = patience.run(all(&mut connections)).await;
-        let cut = connections.len();
-        stop.cancel_cause(Why::GraceOver { asked: asked.clone(), grace });
-        all(&mut connections).await;
-        self.pool.close();
-        Drained { asked, took: started.elapsed(), cut }
+        drop(accepting);
+        shutdown.join().await
     }
 
     /// The life of a client connection. Everything it owns is dropped when this returns.
-    async fn connection(self: Arc<Self>, server: Context, work: Context, stream: TcpStream, peer: SocketAddr) {
-        let (ledger, idle_for) = (&self.ledger, self.limits.idle);
+    async fn connection(self: Arc<Self>, guard: Guard, stream: TcpStream, peer: SocketAddr) {
+        // Dropped last: who waits for it finds nothing left.
+        let _guard = guard;
+        let (ledger, limits) = (&self.ledger, &self.limits);
         let _ = stream.set_nodelay(true);
         let stream = Arc::new(stream);
 
-        let (idle_ctx, idle) =
-            ledger.enter(&work, Kind::Connection).with_timeout_cause(idle_for, Why::ClientIdle(idle_for));
+        let parent = ledger.enter(self.shutdown.until(Stage::Cancel), Kind::Connection);
+        let silent = Why::ClientSilent { idle: limits.idle, head: limits.head };
+        let (idle_ctx, idle) = parent.with_timeout_cause(limits.idle, silent);
+        // Idle is a client that neither asks nor reads its answer: beyond the end of its requests.
+        let busy = limits.timeout.saturating_add(limits.idle);
+        let pace = Pace::new(idle, Times { idle: limits.idle, head: limits.head, busy });
         // The hang-up is a foreign parent: polled where the socket's event arrives, and everything below has ended
         // before any task has been scheduled.
         let gone = hangup::hung_up(Arc::clone(&stream));
@@ -108,30 +91,38 @@ impl Proxy {
         // The watch holds on to the socket: it must not outlive this function, not even in a context kept by mistake.
         let _watch = watch.drop_guard();
 
-        let client = Client { ctx: ctx.clone(), idle, peer, ledger: Arc::clone(ledger) };
-        let service = service_fn(|request| self.answer(&client, request));
-        let mut connection = pin!(http1::Builder::new().serve_connection(TokioIo::new(Shared(stream)), service));
+        let client = Arc::new(Client { ctx: ctx.clone(), pace: Arc::clone(&pace), peer, ledger: Arc::clone(ledger) });
+        let proxy = Arc::clone(&self);
+        // Requests of HTTP/2 are tasks of their own.
+        let service = service_fn(move |request| Arc::clone(&proxy).answer(Arc::clone(&client), request));
+        let io = TokioIo::new(Paced { io: Shared(stream), pace });
+        let builder = auto::Builder::new(TokioExecutor::new());
+        let mut connection = pin!(builder.serve_connection(io, service));
 
         // Undisturbed, until something above or around ends.
-        let (undisturbed, _) = ledger.enter(&ctx, Kind::Drain).with_cancel_from(&server);
+        let (undisturbed, _) = ledger.enter(&ctx, Kind::Drain).with_cancel_from(self.shutdown.until(Stage::Drain));
         if undisturbed.run(connection.as_mut()).await.is_ok() {
             return;
         }
-        // Draining: hyper closes once the request in flight has been answered, and at once if there is none.
+        // Draining: hyper closes once what is in flight has been answered, and at once if there is nothing.
         connection.as_mut().graceful_shutdown();
         if ctx.run(connection.as_mut()).await.is_ok() {
             return;
         }
-        // Ended. A request in flight has ended with it and has its answer ready, if anybody is there to hear it.
-        let gone = ctx.cause().is_some_and(|cause| matches!(cause.downcast_ref(), Some(Why::ClientGone)));
-        if !gone {
-            let (last_words, _) = ledger.enter(&ctx.without_cancel(), Kind::Connection).with_timeout(LAST_WORDS);
+        // Ended. Its requests have ended with it, and have their answers ready or soon; unless nobody is there to hear them.
+        let deaf = |why: &Why| matches!(why, Why::ClientGone | Why::ClientSilent { .. });
+        if !ctx.cause().is_some_and(|cause| cause.downcast_ref().is_some_and(deaf)) {
+            let (last_words, _) =
+                ledger.enter(self.shutdown.until(Stage::Abort), Kind::Connection).with_timeout(LAST_WORDS);
             let _ = last_words.run(connection).await;
         }
     }
-}
 
-/// Until every connection has come to its end.
-async fn all(connections: &mut JoinSet<()>) {
-    while connections.join_next().await.is_some() {}
+    /// The shutdown of a proxy: what its listener's balancer needs to notice, what requests are given to finish, and what
+    /// it takes to answer those that were not.
+    pub(crate) fn staged(server: &Context, notice: Duration, grace: Duration) -> Shutdown {
+        let millis = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+        let budget = notice.saturating_add(grace).saturating_add(LAST_WORDS);
+        Shutdown::new(server, budget).shares(millis(notice), millis(grace), millis(LAST_WORDS))
+    }
 }

@@ -1,21 +1,21 @@
 //! A signal as a cause.
 
 use crate::cause::Why;
-use ripcord::Context;
+use ripcord::CancelHandle;
 use std::io;
 
-/// The server's context: the first SIGTERM or ctrl-c ends it and is its cause; a second one ends the process.
-pub(crate) fn server_context() -> io::Result<Context> {
-    let (server, handle) = Context::background().with_cancel();
+/// The first SIGTERM or ctrl-c ends the server's context and is its cause; `further` is told of each that follows.
+pub(crate) fn listen(server: CancelHandle, further: impl Fn(&'static str) + Send + 'static) -> io::Result<()> {
     let mut signals = Signals::new()?;
     tokio::spawn(async move {
-        let (name, _) = signals.next().await;
-        handle.cancel_cause(Why::Signal(name));
-        let (name, code) = signals.next().await;
-        eprintln!("proxy: a second signal ({name}): not waiting any longer");
-        std::process::exit(code);
+        let name = signals.next().await;
+        server.cancel_cause(Why::Signal(name));
+        loop {
+            let name = signals.next().await;
+            further(name);
+        }
     });
-    Ok(server)
+    Ok(())
 }
 
 #[cfg(unix)]
@@ -31,13 +31,13 @@ impl Signals {
         Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// The name of the next signal, and the exit code that a shell reports for it.
-    async fn next(&mut self) -> (&'static str, i32) {
+    /// The name of the next signal.
+    async fn next(&mut self) -> &'static str {
         std::future::poll_fn(|task| {
             if self.terminate.poll_recv(task).is_ready() {
-                return std::task::Poll::Ready(("SIGTERM", 143));
+                return std::task::Poll::Ready("SIGTERM");
             }
-            self.interrupt.poll_recv(task).map(|_| ("ctrl-c", 130))
+            self.interrupt.poll_recv(task).map(|_| "ctrl-c")
         })
         .await
     }
@@ -52,9 +52,9 @@ impl Signals {
         Ok(Signals)
     }
 
-    async fn next(&mut self) -> (&'static str, i32) {
+    async fn next(&mut self) -> &'static str {
         match tokio::signal::ctrl_c().await {
-            Ok(()) => ("ctrl-c", 130),
+            Ok(()) => "ctrl-c",
             // No handler: the system's own behaviour stays in force, and nothing arrives here.
             Err(_) => std::future::pending().await,
         }

@@ -1,12 +1,13 @@
-//! The list: what is broken, and which model must fail. Each `old` occurs exactly once in its file.
+//! The list: steps of the protocols that are left out or done wrongly. Each `old` occurs exactly once in its file; what
+//! stands between « and » gives way to `new`, in which $OLD is what was there and $BROKEN whether this mutant is awake.
 
 /// One way to break the source.
 pub(crate) struct Mutant {
     pub(crate) file: &'static str,
     pub(crate) old: &'static str,
     pub(crate) new: &'static str,
-    /// The test that must fail.
-    pub(crate) model: &'static str,
+    /// Of these tests one must fail.
+    pub(crate) models: &'static [&'static str],
     /// What is broken, and of which edge of `docs/ORDERINGS.md`.
     pub(crate) why: &'static str,
     /// Tried when nobody asks for all.
@@ -14,12 +15,12 @@ pub(crate) struct Mutant {
 }
 
 macro_rules! mutants {
-    ($($(#$sample:tt)? $model:literal, $why:literal, $file:literal: $old:literal => $new:literal;)+) => {
+    ($($(#$sample:tt)? $why:literal, [$($model:literal),+], $file:literal: $old:literal => $new:literal;)+) => {
         pub(crate) const MUTANTS: &[Mutant] = &[$(Mutant {
             file: $file,
             old: $old,
             new: $new,
-            model: $model,
+            models: &[$($model),+],
             why: $why,
             sample: !stringify!($($sample)?).is_empty(),
         }),+];
@@ -28,160 +29,149 @@ macro_rules! mutants {
 
 // `#*` marks the sample.
 mutants! {
-    // seat, closed, vacate: the slot.
-    #* "m01_register::child_at_the_gate", "closed: closing looks, but does not tag", "src/slots/slot.rs":
-        "let before = self.0.set_bits(CLOSED, Ordering::AcqRel);" => "let before = self.0.load(Ordering::Acquire);";
-    "m01_register::child_at_the_gate", "closed: a closed slot is taken for a busy one", "src/slots/slot.rs":
-        "if addr_bits(seen, CLOSED) == 0 {" => "if addr_bits(seen, CLOSED) <= CLOSED {";
-    "m09_born_ended::a_child_born_ended_shows_what_was_before", "closed: closing does not release", "src/slots/slot.rs":
-        "let before = self.0.set_bits(CLOSED, Ordering::AcqRel);" =>
-        "let before = self.0.set_bits(CLOSED, Ordering::Acquire);";
-    "m09_born_ended::a_child_born_ended_shows_what_was_before", "closed: a failed take does not acquire",
-        "src/slots/slot.rs":
-        "match self.0.compare_exchange(seen, entry.0.as_ptr(), Ordering::AcqRel, Ordering::Acquire) {" =>
-        "match self.0.compare_exchange(seen, entry.0.as_ptr(), Ordering::AcqRel, Ordering::Relaxed) {";
-    #* "m01_register::child_at_the_gate", "seat: taking does not release", "src/slots/slot.rs":
-        "match self.0.compare_exchange(seen, entry.0.as_ptr(), Ordering::AcqRel, Ordering::Acquire) {" =>
-        "match self.0.compare_exchange(seen, entry.0.as_ptr(), Ordering::Acquire, Ordering::Acquire) {";
-    "m01_register::child_at_the_gate", "seat: closing does not acquire", "src/slots/slot.rs":
-        "let before = self.0.set_bits(CLOSED, Ordering::AcqRel);" =>
-        "let before = { let seen = self.0.load(Ordering::Relaxed); if addr_bits(seen, CLOSED) != 0 { seen } else \
-         { self.0.swap(seen.map_addr(|a| a | CLOSED), Ordering::Release) } };";
-    #* "m06_reuse::one_leaves_two_come", "seat: taken without a look at who sits there", "src/slots/slot.rs":
-        "match self.0.compare_exchange(seen, entry.0.as_ptr(), Ordering::AcqRel, Ordering::Acquire) {" =>
-        "match Ok::<_, *mut ()>(self.0.swap(entry.0.as_ptr(), Ordering::AcqRel)) {";
-    "m07_comings_and_goings::register_leave_cancel", "seat: taken without a look at the tag", "src/slots/slot.rs":
-        "match self.0.compare_exchange(seen, entry.0.as_ptr(), Ordering::AcqRel, Ordering::Acquire) {" =>
-        "match Ok::<_, *mut ()>(self.0.swap(entry.0.as_ptr(), Ordering::AcqRel)) {";
-    "m04_orphan::parent_and_child", "vacate: leaving does not release", "src/slots/slot.rs":
-        "vacated, Ordering::Release, Ordering::Relaxed)" => "vacated, Ordering::Relaxed, Ordering::Relaxed)";
-    "m04_orphan::ended_parent_and_child", "vacate: leaving a closed slot does not release", "src/slots/slot.rs":
-        "match self.0.compare_exchange_weak(seen, after, Ordering::AcqRel, Ordering::Relaxed) {" =>
-        "match self.0.compare_exchange_weak(seen, after, Ordering::Acquire, Ordering::Relaxed) {";
-    "m04_orphan::parent_and_child", "vacate: the last handle does not acquire", "src/slots/slot.rs":
-        "let mut seen = self.0.load(Ordering::Acquire);\n        while" =>
-        "let mut seen = self.0.load(Ordering::Relaxed);\n        while";
-    #* "m03_leave::child_leaves", "closed: who leaves a closed slot frees at once", "src/slots/slot.rs":
-        "return Left { closed: addr_bits(seen, CLOSED) != 0," => "return Left { closed: false,";
-    #* "m02_two_cancels::the_gate_is_left_between_two_cancels", "closed: a closed gate looks virgin when it is left",
-        "src/slots/slot.rs":
-        "let after = vacated.map_addr(|a| a | addr_bits(seen, TAGS));" =>
-        "let after = ptr::null_mut::<()>().map_addr(|a| a | addr_bits(seen, TAGS));";
-    "m03_leave::child_leaves", "closed: leaving wipes the tag out", "src/slots/slot.rs":
-        "if self.leave_untagged(entry) {" =>
-        "if self.leave_untagged(entry) | { self.0.store(ptr::without_provenance_mut(VACATED), Ordering::Release); true } {";
-    "m04_orphan::parent_and_child", "orphan: the tag is not seen by who leaves", "src/slots/slot.rs":
-        "addr_bits(seen, ORPHAN) != 0" => "addr_bits(seen, ORPHAN) > ORPHAN";
+    // seat, closed, vacate, orphan: the slot.
+    #* "closed: closing looks, but does not tag", ["m01_register::child_at_the_gate"], "slots/slot.rs":
+        "let before = «self.0.set_bits(CLOSED, Ordering::AcqRel)»;" => "self.0.load(Ordering::Acquire)";
+    "closed: a closed slot is taken for a busy one", ["m01_register::child_at_the_gate"], "slots/slot.rs":
+        "if «addr_bits(seen, CLOSED) == 0» {" => "addr_bits(seen, CLOSED) <= CLOSED";
+    "seat: closing does not acquire, nor the look before", ["m01_register::child_at_the_gate"], "slots/slot.rs":
+        "let before = «self.0.set_bits(CLOSED, Ordering::AcqRel)»;" =>
+        "let seen = self.0.load(Ordering::Relaxed); if addr_bits(seen, CLOSED) != 0 { seen } else \
+         { self.0.swap(seen.map_addr(|a| a | CLOSED), Ordering::Release) }";
+    #* "seat: taken without a look at who sits there",
+        ["m06_reuse::one_leaves_two_come", "m07_comings_and_goings::register_leave_cancel"], "slots/slot.rs":
+        "match «self.0.compare_exchange(seen, entry.0.as_ptr(), Ordering::AcqRel, Ordering::Acquire)» {" =>
+        "Ok::<_, *mut ()>(self.0.swap(entry.0.as_ptr(), Ordering::AcqRel))";
+    "closed: taken without a look at the tag", ["m07_comings_and_goings::register_leave_cancel"], "slots/slot.rs":
+        "if «addr_bits(seen, CLOSED) != 0» { Take::Closed }" => "false";
+    #* "closed: who leaves a closed slot frees at once", ["m03_leave::child_leaves"], "slots/slot.rs":
+        "return Left { closed: «addr_bits(seen, CLOSED) != 0»," => "false";
+    "closed: a closed gate looks virgin when it is left", ["m02_two_cancels::the_gate_is_left_between_two_cancels"],
+        "slots/slot.rs":
+        "let after = «vacated.map_addr(|a| a | addr_bits(seen, TAGS))»;" =>
+        "ptr::null_mut::<()>().map_addr(|a| a | addr_bits(seen, TAGS))";
+    "closed: leaving wipes the tag out", ["m03_leave::child_leaves"], "slots/slot.rs":
+        "if «self.leave_untagged(entry)» {" =>
+        "self.leave_untagged(entry) | { self.0.store(ptr::without_provenance_mut(VACATED), Ordering::Release); true }";
+    "orphan: the tag is not seen by who leaves", ["m04_orphan::parent_and_child"], "slots/slot.rs":
+        "«addr_bits(seen, ORPHAN) != 0»" => "false";
 
-    // chain, table, hint, rover: overflow.
-    "m11_append::first_block_while_canceled", "chain: pushing does not release", "src/slots/shard.rs":
-        "match self.head.compare_exchange_weak(head, pushed, Ordering::AcqRel, Ordering::Acquire) {" =>
-        "match self.head.compare_exchange_weak(head, pushed, Ordering::Acquire, Ordering::Acquire) {";
-    #* "m11_append::first_block_while_canceled", "closed: a head is not tagged", "src/slots/shard.rs":
-        "let head = self.head.set_bits(CLOSED, Ordering::AcqRel);" => "let head = self.head.load(Ordering::Acquire);";
-    "m11_append::first_block_while_canceled", "closed: pushing onto a closed head", "src/slots/shard.rs":
-        "if addr_bits(head, CLOSED) != 0 {" => "if false {";
-    "m11_append::block_is_retired_while_another_comes", "chain: a block is unlinked without seals",
-        "src/slots/shard.rs":
-        "if let Some(taken) = slots.iter().position(|slot| !slot.seal()) {" =>
-        "if let Some(taken) = slots.iter().position(Slot::is_occupied) {";
-    "m11_append::block_is_retired_as_the_last_leaves", "vacate: sealing does not acquire", "src/slots/slot.rs":
-        "self.0.compare_exchange(seen, sealed, Ordering::Acquire, Ordering::Relaxed)" =>
-        "self.0.compare_exchange(seen, sealed, Ordering::Relaxed, Ordering::Relaxed)";
-    "m11_append::block_is_retired_as_the_last_leaves", "hint: not cleared before its block is retired",
-        "src/slots/shard.rs":
-        "if NonNull::new(hint.cast::<Slot>()).is_some_and(|slot| Block::around(slot) == block) {" =>
-        "if hint.is_null() && NonNull::new(hint.cast::<Slot>()).is_some_and(|slot| Block::around(slot) == block) {";
-    "m12_desks::desks_are_put_up_while_canceled", "closed: the table is not tagged", "src/slots/cursor.rs":
-        "let table = list.table.set_bits(CLOSED, Ordering::AcqRel);" => "let table = list.table.load(Ordering::Acquire);";
-    "m12_desks::two_threads_crowd", "table: putting up does not release", "src/slots/mod.rs":
-        "if self.table.compare_exchange(seen, table.cast(), Ordering::Release, Ordering::Relaxed).is_err() {" =>
-        "if self.table.compare_exchange(seen, table.cast(), Ordering::Relaxed, Ordering::Relaxed).is_err() {";
-    "m12_desks::two_threads_crowd", "table: a registrant does not acquire", "src/slots/mod.rs":
-        "let table = self.table.load(Ordering::Acquire);" => "let table = self.table.load(Ordering::Relaxed);";
+    // chain, table, hint: overflow.
+    #* "closed: a head is not tagged", ["m11_append::first_block_while_canceled"], "slots/shard.rs":
+        "let head = «self.head.set_bits(CLOSED, Ordering::AcqRel)»;" => "self.head.load(Ordering::Acquire)";
+    "closed: pushing onto a closed head", ["m11_append::first_block_while_canceled"], "slots/shard.rs":
+        "if «addr_bits(head, CLOSED) != 0» {" => "false";
+    "chain: a block is unlinked without seals", ["m11_append::block_is_retired_while_another_comes"],
+        "slots/shard.rs":
+        "if let Some(taken) = «slots.iter().position(|slot| !slot.seal())» {" =>
+        "slots.iter().position(Slot::is_occupied)";
+    "hint: not cleared before its block is retired", ["m11_append::block_is_retired_as_the_last_leaves"],
+        "slots/shard.rs":
+        "if «NonNull::new(hint.cast::<Slot>()).is_some_and(|slot| Block::around(slot) == block)» {" => "false";
+    "closed: the table is not tagged", ["m12_desks::desks_are_put_up_while_canceled"], "slots/cursor.rs":
+        "let table = «list.table.set_bits(CLOSED, Ordering::AcqRel)»;" => "list.table.load(Ordering::Acquire)";
 
     // end, propagated: the state.
-    #* "m09_born_ended::child_of_an_ended_parent", "end: the parent's state is not looked at before the slot",
-        "src/node/spawn.rs":
-        "if let Some(ended) = above.and_then(|above| above.state.bequest()) {\n        // SAFETY: forwarded.\n        return \
-         unsafe { born_ended(origin, plan, other, ended) };" =>
-        "if let Some(ended) = above.and_then(|_| None::<Ended>) {\n        // SAFETY: forwarded.\n        return \
-         unsafe { born_ended(origin, plan, other, ended) };";
-    "m09_born_ended::the_end_shows_what_was_before", "end: begin does not release", "src/state.rs":
-        "match self.0.compare_exchange(ptr::null_mut(), ended.0, Ordering::AcqRel, Ordering::Acquire) {" =>
-        "match self.0.compare_exchange(ptr::null_mut(), ended.0, Ordering::Acquire, Ordering::Acquire) {";
-    "m09_born_ended::the_end_shows_what_was_before", "end: a look does not acquire", "src/state.rs":
-        "!self.0.load(Ordering::Acquire).is_null()" => "!self.0.load(Ordering::Relaxed).is_null()";
-    #* "m16_reasons::two_causes", "end: a second reason overwrites the first", "src/state.rs":
-        "match self.0.compare_exchange(ptr::null_mut(), ended.0, Ordering::AcqRel, Ordering::Acquire) {" =>
-        "match Some(self.0.swap(ended.0, Ordering::AcqRel)).map(|w| if w.is_null() { Ok(w) } else { Err(w) }).unwrap() {";
-    #* "m02_two_cancels::both_return_after_the_end", "propagated: a second cancel does not help", "src/node/cancel.rs":
-        "if matches!(begun, Begin::Propagated) {" => "if true {";
-    "m08_helping::above_and_below", "propagated: a cancel from above does not help", "src/node/cancel.rs":
-        "if matches!(begun, Begin::Propagated) {" => "if matches!(begun, Begin::Again | Begin::Propagated) {";
-    "m02_two_cancels::both_return_after_the_end", "propagated: said before everything below has ended",
-        "src/node/cancel.rs":
-        "            return false;\n        }\n        true" =>
-        "            return false;\n        }\n        self.state.set_propagated();\n        true";
-    "m02_two_cancels::both_return_after_the_end", "propagated: saying it does not release (own end)", "src/state.rs":
-        "compare_exchange(word, propagated, Ordering::Release, Ordering::Relaxed)" =>
-        "compare_exchange(word, propagated, Ordering::Relaxed, Ordering::Relaxed)";
-    "m08_helping::above_and_below", "propagated: saying it does not release (inherited end)", "src/state.rs":
-        "self.0.store(propagated, Ordering::Release);" => "self.0.store(propagated, Ordering::Relaxed);";
-    "m02_two_cancels::both_return_after_the_end", "propagated: who returns early does not acquire", "src/state.rs":
-        "match self.0.compare_exchange(ptr::null_mut(), ended.0, Ordering::AcqRel, Ordering::Acquire) {" =>
-        "match self.0.compare_exchange(ptr::null_mut(), ended.0, Ordering::AcqRel, Ordering::Relaxed) {";
-    "m03_leave::ended_child_leaves_with_its_cause", "end: a cause that was taken out is written back", "src/state.rs":
-        "let _ = self.0.compare_exchange(word, propagated, Ordering::Release, Ordering::Relaxed);" =>
-        "self.0.store(propagated, Ordering::Release);";
+    #* "end: the parent's state is not looked at before the slot", ["m09_born_ended::child_of_an_ended_parent"],
+        "node/spawn.rs":
+        "if «parent.state.is_done()» {" => "false";
+    #* "end: a second reason overwrites the first", ["m16_reasons::two_causes"], "state.rs":
+        "match «self.0.compare_exchange(ptr::null_mut(), ended.0, Ordering::AcqRel, Ordering::Acquire)» {" =>
+        "Some(self.0.swap(ended.0, Ordering::AcqRel)).map(|w| if w.is_null() { Ok(w) } else { Err(w) }).unwrap()";
+    #* "propagated: a second cancel does not help",
+        ["m02_two_cancels::both_return_after_the_end", "m08_helping::above_and_below"], "node/cancel.rs":
+        "if «matches!(begun, Begin::Propagated)» {" => "true";
+    "propagated: said before everything below has ended", ["m02_two_cancels::both_return_after_the_end"],
+        "node/cancel.rs":
+        "            return false;\n        }\n        «true»" => "self.state.set_propagated(); true";
+    "end: a cause that was taken out is written back", ["m03_leave::ended_child_leaves_with_its_cause"], "state.rs":
+        "let _ = «self.0.compare_exchange(word, propagated, Ordering::Release, Ordering::Relaxed)»;" =>
+        "self.0.store(propagated, Ordering::Release); Ok::<*mut (), *mut ()>(word)";
 
     // epoch.
-    "m03_leave::child_leaves", "epoch: a canceler does not pin", "src/node/cancel.rs":
-        "let _pin = reclaim::pin();" => "";
-    "m05_relay::everybody_goes_during_the_walk", "epoch: a relay that was seen is freed at once", "src/node/release.rs":
-        "seen |= left.closed;" => "let _ = left.closed;";
+    "epoch: a canceler does not pin", ["m03_leave::child_leaves"], "node/cancel.rs":
+        "let _pin = «reclaim::pin()»;" => "(!$BROKEN).then(|| $OLD)";
+    "epoch: a relay that was seen is freed at once", ["m05_relay::everybody_goes_during_the_walk"], "node/release.rs":
+        "«seen |= left.closed;»" => "let _ = left.closed;";
 
-    // orphans, last-ref, hope: the way out.
-    #* "m05_relay::relay_passes_the_end_on", "orphans: a context with a child is not kept as a relay",
-        "src/node/release.rs":
-        "if occupied == 0 {" => "if occupied <= 1 {";
-    "m04_orphan::parent_and_two_children", "orphans: who sits in the slots is not counted", "src/node/release.rs":
-        "relay.orphans.fetch_sub(BIAS - occupied, Ordering::AcqRel) == BIAS - occupied" =>
+    // orphans, hope: the way out.
+    #* "orphans: a context with a child is not kept as a relay", ["m05_relay::relay_passes_the_end_on"],
+        "node/release.rs":
+        "if «occupied == 0» {" => "occupied <= 1";
+    "orphans: who sits in the slots is not counted", ["m04_orphan::parent_and_two_children"], "node/release.rs":
+        "«relay.orphans.fetch_sub(absent, Ordering::AcqRel) == absent»" =>
         "relay.orphans.fetch_sub(BIAS, Ordering::AcqRel) == BIAS";
-    "m04_orphan::parent_and_two_children", "orphans: counting down does not order", "src/node/release.rs":
-        "owner.as_ref() }.orphans.fetch_sub(1, Ordering::AcqRel) == 1" =>
-        "owner.as_ref() }.orphans.fetch_sub(1, Ordering::Relaxed) == 1";
-    #* "m10_last_reference::two_handles", "last-ref: the last owner does not acquire", "src/refs.rs":
-        "self.0.fetch_sub(1, Ordering::AcqRel) == 1" => "self.0.fetch_sub(1, Ordering::Release) == 1";
-    "m10_last_reference::two_handles", "last-ref: an owner does not release", "src/refs.rs":
-        "self.0.fetch_sub(1, Ordering::AcqRel) == 1" => "self.0.fetch_sub(1, Ordering::Acquire) == 1";
-    "m10_last_reference::two_handles", "last-ref: the look at the last one does not acquire", "src/refs.rs":
-        "if self.0.load(Ordering::Acquire) == 1 {" => "if self.0.load(Ordering::Relaxed) == 1 {";
-    "m19_hope::two_relays_let_go", "hope: no fence between the own count and the look up", "src/node/release.rs":
-        "// ORDERING: hope (both ends). Our count of 0 was written before; now look at what is above.\n    \
-         fence(Ordering::SeqCst);" => "";
-    #* "m19_hope::two_relays_let_go", "hope: no fence between the mark and the look down", "src/node/release.rs":
-        "// ORDERING: hope (both ends). Our mark is written; now look at the counts of the children.\n        \
-         fence(Ordering::SeqCst);" => "";
-    "m19_hope::two_relays_let_go", "hope: nobody goes down", "src/node/release.rs":
-        "unsafe { walk(NonNull::from(self), &mut Undertaker { told }) };" => "let _ = Undertaker { told };";
+    "hope: nobody goes down", ["m19_hope::two_relays_let_go"], "node/release.rs":
+        "«unsafe { walk(NonNull::from(self), &mut Undertaker { told }) };»" => "let _ = Undertaker { told };";
 
     // claim, waker: who is told.
-    #* "m02_two_cancels::a_second_cancel_of_a_leaf", "claim: a function is called without being claimed",
-        "src/node/cancel.rs":
-        "if unsafe { hook.as_ref() }.claim() {" => "if unsafe { hook.as_ref() }.claim() | true {";
-    "m03_leave::function_is_stopped_or_called", "claim: stopped without being claimed", "src/hook.rs":
-        "self.claim.stop()" => "self.claim.stop() | true";
-    "m17_waker_change::dropped_while_woken", "claim: who leaves frees what is being woken", "src/claim.rs":
-        "self.0.swap(LEFT, Ordering::AcqRel) != CLAIMED" => "self.0.swap(LEFT, Ordering::AcqRel) != TOLD + LEFT";
-    "m17_waker_change::dropped_while_woken", "claim: the two last touches are not ordered", "src/claim.rs":
-        "self.0.swap(TOLD, Ordering::AcqRel) == LEFT" => "self.0.swap(TOLD, Ordering::Relaxed) == LEFT";
-    #* "m14_signal::first_poll", "waker: not in place when the slot is taken", "src/signal.rs":
-        "signal.waker.register(waker);" => "let _ = waker;";
-    #* "m17_waker_change::second_poll_with_another_waker", "waker: no second look after it was changed",
-        "src/context/done.rs":
-        "Some(waiting) => waiting.update(cx.waker())," =>
-        "Some(waiting) => { waiting.update(cx.waker()); return Poll::Pending }";
-    #* "m13_merge::merged_while_the_other_ends", "closed: a merge does not heed its other parent", "src/node/spawn.rs":
-        "node.end(bequest(parent));" => "let _ = bequest(parent);";
+    #* "claim: a function is called without being claimed", ["m02_two_cancels::a_second_cancel_of_a_leaf"],
+        "node/cancel.rs":
+        "if «unsafe { hook.as_ref() }.claim()» {" => "unsafe { hook.as_ref() }.claim() | true";
+    "claim: stopped without being claimed", ["m03_leave::function_is_stopped_or_called"], "hook.rs":
+        "«self.claim.stop()»" => "self.claim.stop() | true";
+    "claim: who leaves frees what is being woken", ["m17_waker_change::dropped_while_woken"], "claim.rs":
+        "self.0.swap(LEFT, Ordering::AcqRel) «!= CLAIMED»" => "$OLD || $BROKEN";
+    #* "waker: not in place when the slot is taken", ["m14_signal::first_poll"], "signal.rs":
+        "waker: UnsafeCell::new(«Some(waker)»)," => "drop(waker); None";
+    #* "waker: another one does not come in its place", ["m17_waker_change::second_poll_with_another_waker"],
+        "node/registering.rs":
+        "let old = «unsafe { free.replace(Some(waker)) }»;" => "let _ = free; Some(waker)";
+    "waker: it changes where a canceler looks", ["m17_waker_change::second_poll_with_another_waker"], "node/registering.rs":
+        "if «left.closed» {" => "false";
+    #* "closed: a merge does not heed its other parent", ["m13_merge::merged_while_the_other_ends"], "node/spawn.rs":
+        "«node.end(bequest(parent));»" => "let _ = bequest(parent);";
+
+    // deadline, timer-cell, cause-read: a node's own deadline.
+    #* "deadline: a move does not heed the decision to fire", ["m15_deadline::fired_or_pushed_back"],
+        "node/deadline.rs":
+        "match «self.deadline.compare_exchange_weak(from, next, Ordering::AcqRel, Ordering::Acquire)» {" =>
+        "self.deadline.store(next, Ordering::Release); Ok::<u64, u64>(from)";
+    #* "deadline: what surfaces fires, whatever the deadline is", ["m18_stale_reminder::put_back_as_it_goes",
+        "m15_deadline::fired_or_pushed_back", "m18_stale_reminder::forward_then_back_as_both_surface"],
+        "node/deadline.rs":
+        "if «when > now» {" => "false";
+    "timer-cell: who arms forgets that the old cell was surfacing",
+        ["m15_deadline::pulled_forward_and_dropped_as_it_fires"], "node/deadline.rs":
+        "«self.timer.set_bits(SEEN, Ordering::AcqRel);»" => "";
+    "timer-cell: a node is freed as the driver looks at it", ["m15_deadline::fired_as_it_goes"], "node/release.rs":
+        "let mut seen = «node.let_timer_go()»;" => "{ let seen = $OLD; seen && !$BROKEN }";
+    #* "timer-cell: a leaf is freed as the driver looks at it", ["m15_deadline::fired_as_the_leaf_goes"],
+        "node/release.rs":
+        "if «node.drop_timer()» {" => "{ let seen = $OLD; seen && !$BROKEN }";
+    "timer-cell: the driver lets go of the reminder that it looks at", ["m15_deadline::fired_as_the_leaf_goes"],
+        "node/deadline.rs":
+        "«unsafe { node.mark_due(node.decided(), told) };»" => "unsafe { node.mark(node.decided(), told) };";
+    "deadline: the reminder that came too late is not replaced", ["m15_deadline::pulled_forward_twice"],
+        "node/deadline.rs":
+        "if «now >= key» {" => "true";
+    "cause-read: a deadline's cause is taken while it is read", ["m21_deadline_cause::relay_fires_as_its_child_goes",
+        "m21_deadline_cause::fires_as_it_goes"], "node/release.rs":
+        "node.extra().filter(|_| «node.forgo_deadline()»)" => "true";
+
+    // foreign.
+    #* "foreign: a wake-up during a poll is lost", ["m20_foreign::woken_by_two",
+        "m20_foreign::what_the_waker_did_is_seen"], "node/foreign.rs":
+        "POLLING => «AGAIN»," => "POLLING";
+    "foreign: a node is freed as the future ends it", ["m20_foreign::opens_as_it_goes"], "node/release.rs":
+        "Disowned::Ending => «seen = true»," => "";
+    "foreign: the future is claimed without a pin", ["m20_foreign::opens_as_it_goes"], "node/foreign.rs":
+        "let pin = «reclaim::pin()»;" => "(!$BROKEN).then(|| $OLD)";
+    "foreign: the future is dropped while it is polled", ["m20_foreign::woken_as_it_is_canceled",
+        "m20_foreign::storm_as_it_goes"], "node/foreign.rs":
+        "Ok(IDLE) => return Disowned::Yours,\n                Ok(_) => return «Disowned::Gone»," => "Disowned::Yours";
+
+    // last-ref: values.
+    "last-ref: a value on top does not count the one below", ["m22_values::two_branches_of_a_chain"], "value.rs":
+        "if let Some(binding) = unsafe { head.as_ref() } {\n            «binding.refs.add();»" => "let _ = binding;";
+
+    // timer-*: the engine.
+    #* "timer-arm: no second look", ["timer::models::arm_and_turn"], "timer/turn.rs":
+        "if «missed < published && self.driver.runs()» {" => "false";
+    "timer-low: the bound is reset after the inbox is taken", ["timer::models::arm_and_turn"], "timer/shard.rs":
+        "«self.inflow_low = low;»" => "self.inflow_low = low; shard.front.low.store(NEVER, Ordering::SeqCst);";
+    "timer-claim: the driver looks without a pin", ["timer::models::fire_and_leave",
+        "timer::models::put_back_and_leave", "m15_deadline::fired_as_it_goes"], "timer/turn.rs":
+        "let guard = «reclaim::pin()»;" =>
+        "{ let guard = $OLD; if $BROKEN { drop(unsafe { std::ptr::read(&guard) }) } guard }";
 }

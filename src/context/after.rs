@@ -1,15 +1,14 @@
 //! Functions that are called after the end.
 
 use super::Context;
-use crate::hook::Hook;
+use crate::hook::{Hook, Share};
 use crate::node;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::ptr::NonNull;
 
 /// A function registered with [`Context::after_func`]. Dropping this does not stop the function.
 pub struct AfterFunc {
-    hook: NonNull<Hook>,
+    hook: Share,
 }
 
 // SAFETY: a hook is shared between threads by its design; the handle owns one share of it.
@@ -54,7 +53,8 @@ impl Context {
             Some(node) => {
                 // SAFETY: this context is, or keeps, a handle.
                 let (hook, job) = unsafe { node::hook(node, f) };
-                let after = AfterFunc { hook };
+                // SAFETY: the handle's share.
+                let after = AfterFunc { hook: unsafe { Share::new(hook) } };
                 if let Some(job) = job {
                     // SAFETY: as above.
                     unsafe { node::run_now(node, job) };
@@ -62,7 +62,8 @@ impl Context {
                 after
             }
             // Never called, only stopped or dropped.
-            None => AfterFunc { hook: Hook::new(f, None) },
+            // SAFETY: the handle's share; the other goes with the function.
+            None => AfterFunc { hook: unsafe { Share::new(Hook::new(f, None)) } },
         }
     }
 }
@@ -76,23 +77,14 @@ impl AfterFunc {
     /// If dropping the function panics and no [`on_panic`](crate::Config::on_panic) hook is installed.
     pub fn stop(&self) -> bool {
         // SAFETY: the handle owns its share.
-        unsafe { node::stop(self.hook) }
+        unsafe { node::stop(self.hook.pointer()) }
     }
 }
 
+/// On a context that never ends the function goes with its handle.
 impl Drop for AfterFunc {
     fn drop(&mut self) {
-        /// Gives the share back, also if dropping the function panics.
-        struct Share(NonNull<Hook>);
-        impl Drop for Share {
-            fn drop(&mut self) {
-                // SAFETY: the handle's share, used for the last time.
-                unsafe { Hook::release(self.0) };
-            }
-        }
-        let share = Share(self.hook);
-        // SAFETY: the share is still held.
-        if unsafe { share.0.as_ref() }.is_detached() {
+        if self.hook.is_detached() {
             self.stop();
         }
     }
@@ -100,8 +92,6 @@ impl Drop for AfterFunc {
 
 impl fmt::Debug for AfterFunc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // SAFETY: the handle owns its share.
-        let waiting = unsafe { self.hook.as_ref() }.is_waiting();
-        f.debug_struct("AfterFunc").field("waiting", &waiting).finish()
+        f.debug_struct("AfterFunc").field("waiting", &self.hook.is_waiting()).finish()
     }
 }

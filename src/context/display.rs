@@ -114,7 +114,7 @@ fn write_deadline(f: &mut impl Write, at: Tick) -> fmt::Result {
 }
 
 /// `2026-11-21T22:36:29.123Z`: days to a date as in Howard Hinnant's "chrono-compatible low-level date algorithms".
-fn write_utc(f: &mut impl Write, since: Duration) -> fmt::Result {
+pub(crate) fn write_utc(f: &mut impl Write, since: Duration) -> fmt::Result {
     let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);

@@ -12,7 +12,8 @@ use std::task::{self, Poll};
 /// Waits until its context ends; made by [`Context::done`].
 ///
 /// Registers on its first pending poll (one allocation, one compare-and-swap) and wakes exactly when the context ends.
-/// Polling again touches only its own waker cell: no lock, no shared line. Dropping it leaves like a child does.
+/// Polling again with the same waker touches nothing shared; with another, it leaves and registers again. Dropping it
+/// leaves like a child does.
 #[must_use = "futures do nothing unless polled"]
 pub struct Done<'a> {
     // Before the context: a signal leaves its slot while the context is still held.
@@ -38,17 +39,16 @@ fn poll_end(ctx: &Context, waiting: &mut Option<Waiting>, cx: &mut task::Context
     if let Some(error) = node.err() {
         return Poll::Ready(error);
     }
-    match waiting {
-        None => {
-            *waiting = Waiting::register(node, cx.waker());
-            if waiting.is_some() {
-                return Poll::Pending;
-            }
-        }
-        // ORDERING: waker (writer). Then the state is looked at again, below.
-        Some(waiting) => waiting.update(cx.waker()),
+    // ORDERING: waker (writer). When this returns pending, the waker sits where the canceler will find it.
+    if waiting.as_ref().is_some_and(|known| known.has(cx.waker())) {
+        return Poll::Pending;
     }
-    // Either the slot was closed, and the context has ended; or the waker is in place, and we look again.
+    // Copying a waker is user code: if it panics, nothing has changed.
+    Waiting::register(waiting, node, cx.waker().clone());
+    if waiting.is_some() {
+        return Poll::Pending;
+    }
+    // The slot was closed: the context has ended.
     node.err().map_or(Poll::Pending, Poll::Ready)
 }
 

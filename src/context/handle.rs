@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::cause::Cause;
-use crate::clock;
+use crate::clock::When;
 use crate::error::Error;
 use crate::node::Node;
 use crate::state::Ended;
@@ -78,7 +78,7 @@ impl CancelHandle {
     ///
     /// If it ends the context, as [`cancel`](CancelHandle::cancel).
     pub fn reset_deadline(&self, at: Instant) -> bool {
-        self.node().reset(clock::tick_of(at), clock::has_passed(at))
+        self.node().reset(When::at(at))
     }
 
     /// [`reset_deadline`](CancelHandle::reset_deadline) to so long from now; `Duration::MAX` disarms.
@@ -100,7 +100,7 @@ impl CancelHandle {
     ///
     /// If it ends the context, as [`cancel`](CancelHandle::cancel).
     pub fn reset_timeout(&self, after: Duration) -> bool {
-        self.node().reset(clock::tick_after(after), after.is_zero())
+        self.node().reset(When::after(after))
     }
 
     /// The context that this handle ends.

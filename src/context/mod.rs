@@ -10,19 +10,27 @@
 //! ```
 
 mod after;
+#[cfg(feature = "crossbeam-channel")]
+mod attach;
 mod detach;
 mod display;
 mod done;
 mod handle;
 mod look;
+mod name;
 mod wait;
 
 pub use after::AfterFunc;
+#[cfg(feature = "crossbeam-channel")]
+pub(crate) use attach::Attached;
+#[cfg(feature = "inspect")]
+pub(crate) use display::write_utc;
 pub use done::{Done, DoneOwned};
 pub use handle::{CancelGuard, CancelHandle};
 
 use crate::base::{Base, DETACHED, TAG};
 use crate::cause::Cause;
+use crate::clock::When;
 use crate::node::{self, Node, Origin, Plan};
 use crate::sync::{addr_bits, strip};
 use crate::value::Binding;
@@ -95,7 +103,7 @@ impl Context {
     /// compare-and-swap, whatever the number of siblings; never blocks.
     #[must_use]
     pub fn with_cancel(&self) -> (Context, CancelHandle) {
-        self.spawn(Plan::cancel())
+        self.spawn_until(When::NEVER)
     }
 
     /// A child that ends at `at`, with [`Error::DeadlineExceeded`](crate::Error), if nothing ends it earlier.
@@ -104,7 +112,7 @@ impl Context {
     /// passed, the child has ended when this returns. A parent's earlier deadline still holds for the child.
     #[must_use]
     pub fn with_deadline(&self, at: Instant) -> (Context, CancelHandle) {
-        self.spawn(Plan::deadline(at))
+        self.spawn_until(When::at(at))
     }
 
     /// [`with_deadline`](Context::with_deadline), with a cause for the case that this deadline ends the child.
@@ -112,7 +120,7 @@ impl Context {
     /// The cause is not used when anything else ends it.
     #[must_use]
     pub fn with_deadline_cause<E: Into<Cause>>(&self, at: Instant, cause: E) -> (Context, CancelHandle) {
-        self.spawn(Plan::deadline(at).cause(cause.into()))
+        self.spawn(Plan::until(When::at(at)).cause(cause.into()))
     }
 
     /// A child that ends so long from now, by the clock at this call. A time too long to express means never.
@@ -126,7 +134,7 @@ impl Context {
     /// ```
     #[must_use]
     pub fn with_timeout(&self, after: Duration) -> (Context, CancelHandle) {
-        self.spawn(Plan::timeout(after))
+        self.spawn_until(When::after(after))
     }
 
     /// [`with_timeout`](Context::with_timeout), with a cause for the case that this timeout ends the child.
@@ -141,7 +149,7 @@ impl Context {
     /// ```
     #[must_use]
     pub fn with_timeout_cause<E: Into<Cause>>(&self, after: Duration, cause: E) -> (Context, CancelHandle) {
-        self.spawn(Plan::timeout(after).cause(cause.into()))
+        self.spawn(Plan::until(When::after(after)).cause(cause.into()))
     }
 
     /// A context that ends with this one and carries `value` too. The type is the key: a private newtype makes a
@@ -213,11 +221,28 @@ impl Context {
         (ctx, handle)
     }
 
+    /// A child with no more than a deadline.
     #[inline]
+    fn spawn_until(&self, when: When) -> (Context, CancelHandle) {
+        if matches!(self.is(), Is::Node(_)) && !when.past {
+            // SAFETY: this context is a handle.
+            if let Some(node) = unsafe { node::spawn_below(Context::target(self.word.as_ptr()), when.tick) } {
+                return Context::pair(node);
+            }
+        }
+        self.spawn(Plan::until(when))
+    }
+
     fn spawn(&self, plan: Plan) -> (Context, CancelHandle) {
         // SAFETY: this context keeps what its origin names; a merge's other parent is kept by the caller's borrow.
-        let node = unsafe { node::spawn(self.origin(), plan) };
-        // Two handles were made: one for each.
+        Context::pair(unsafe { node::spawn(self.origin(), plan) })
+    }
+
+    /// A new node comes with two handles: one for each.
+    #[inline]
+    fn pair(node: NonNull<Node>) -> (Context, CancelHandle) {
+        // SAFETY: made just now, and its handles are ours.
+        unsafe { node::enlist(node) };
         (Context { word: node.cast() }, CancelHandle::new(Context { word: node.cast() }))
     }
 

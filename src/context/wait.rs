@@ -1,7 +1,7 @@
 //! Waiting as a thread.
 
 use super::Context;
-use crate::clock;
+use crate::clock::{self, NEVER, Tick, When};
 use crate::error::Error;
 use crate::node;
 use crate::sync::thread::{self, Thread};
@@ -10,7 +10,7 @@ use std::cell::OnceCell;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{self, Poll, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Wakes a thread by its token.
 struct Unpark(Thread);
@@ -57,7 +57,7 @@ impl Context {
     /// ```
     pub fn wait(&self) -> Error {
         assert!(!self.is_endless(), "waited for {self}, which can never end");
-        self.wait_until(None).expect("waiting without a limit ends with the context")
+        self.wait_until(NEVER).expect("waiting without a limit ends with the context")
     }
 
     /// Blocks this thread until the context ends, or so long; `None` if it is live still. Never panics.
@@ -72,13 +72,10 @@ impl Context {
         if let Some(error) = self.err() {
             return Some(error);
         }
-        match Instant::now().checked_add(d) {
-            Some(limit) => self.wait_until(Some(limit)),
-            None => self.wait_until(None),
-        }
+        self.wait_until(When::after(d).tick)
     }
 
-    fn wait_until(&self, limit: Option<Instant>) -> Option<Error> {
+    fn wait_until(&self, limit: Tick) -> Option<Error> {
         if let Some(error) = self.err() {
             return Some(error);
         }
@@ -90,26 +87,16 @@ impl Context {
                 return Some(error);
             }
             // Where the timer's thread could not be started, whoever waits does its work.
-            let next = clock::instant_of(node::timers().help(clock::now()));
-            let until = limit.into_iter().chain(next).min();
-            if limit.is_some_and(|limit| limit <= Instant::now()) {
+            let now = clock::now();
+            let until = limit.min(node::timers().help(now));
+            if limit <= now {
                 return self.err();
             }
-            match until {
-                None => thread::park(),
-                Some(until) => park_until(until),
+            if until < NEVER {
+                clock::park_until(until);
+            } else {
+                thread::park();
             }
         }
     }
-}
-
-#[cfg(not(feature = "loom"))]
-fn park_until(until: Instant) {
-    thread::park_timeout(until.saturating_duration_since(Instant::now()));
-}
-
-/// loom has no time: a limit is as good as no limit for the races it looks for.
-#[cfg(feature = "loom")]
-fn park_until(_: Instant) {
-    thread::park();
 }

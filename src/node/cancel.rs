@@ -9,13 +9,23 @@
 use super::told::{Garbage, Told};
 use super::walk::{Visitor, walk};
 use super::{Node, bequest};
+use crate::clock::{self, NEVER};
 use crate::foreign::Disowned;
 use crate::hook::Hook;
 use crate::signal::Signal;
 use crate::state::{Begin, Ended};
 use crate::sync::reclaim;
+use crate::trace;
 use std::ptr::NonNull;
 use std::sync::Arc;
+
+/// Who ends a node.
+#[derive(Copy, Clone)]
+enum By {
+    /// The driver, for the node's own reminder.
+    Reminder,
+    Another,
+}
 
 /// Marks what it meets, and claims whoever waits there.
 struct Canceler<'a> {
@@ -25,7 +35,7 @@ struct Canceler<'a> {
 impl Visitor for Canceler<'_> {
     #[inline]
     fn enter(&mut self, node: &Node, under: &Node) -> bool {
-        node.mark_here(bequest(under), self.told)
+        node.mark_here(bequest(under), self.told, By::Another)
     }
 
     #[inline]
@@ -67,20 +77,48 @@ impl Node {
     ///
     /// The node stays alive: by a handle, or by a claim won under a pin that lasts.
     pub(super) unsafe fn mark(&self, ended: Ended, told: &mut Told) {
-        if self.mark_here(ended, told) {
+        // SAFETY: forwarded.
+        unsafe { self.mark_by(ended, told, By::Another) };
+    }
+
+    /// The marking, when it is the node's own reminder that has surfaced.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the driver, and has claimed the reminder under a pin that lasts.
+    pub(super) unsafe fn mark_due(&self, ended: Ended, told: &mut Told) {
+        // SAFETY: forwarded.
+        unsafe { self.mark_by(ended, told, By::Reminder) };
+    }
+
+    /// # Safety
+    ///
+    /// As for `mark`.
+    #[inline]
+    unsafe fn mark_by(&self, ended: Ended, told: &mut Told, by: By) {
+        if self.mark_here(ended, told, by) {
             let _pin = reclaim::pin();
             // SAFETY: pinned; the caller keeps the root.
             unsafe { walk(NonNull::from(self), &mut Canceler { told }) };
         }
+        told.ends.counted();
     }
 
     /// Marks this node. True: somebody may sit in its slots, which are still to be walked. A cause that came second goes
     /// with what is told: its drop is user code.
     #[inline]
-    fn mark_here(&self, ended: Ended, told: &mut Told) -> bool {
+    fn mark_here(&self, ended: Ended, told: &mut Told, by: By) -> bool {
         self.canary.touch();
         match self.state.begin(ended) {
-            Begin::First => self.release_sources(told),
+            Begin::First => {
+                told.ends.marked(|| ended.sort(), || self.words());
+                trace::disarmed(NEVER, || self.fired(ended), clock::now);
+                // A reminder that surfaces is the owner's to let go: so a leaf that no canceler found has it to itself.
+                if matches!(by, By::Another) {
+                    self.disarm();
+                }
+                self.disown(told);
+            }
             begun => {
                 // SAFETY: the state did not take it.
                 told.garbage.extend(unsafe { ended.into_cause() }.map(Garbage::Cause));
@@ -96,9 +134,9 @@ impl Node {
         true
     }
 
-    /// What could have ended the node, and did not, is let go: its timer, its foreign parent.
-    fn release_sources(&self, told: &mut Told) {
-        self.disarm();
+    /// A foreign parent that did not end the node is let go.
+    #[inline]
+    fn disown(&self, told: &mut Told) {
         if let Some(foreign) = self.extra().and_then(|extra| extra.foreign.as_ref()) {
             if foreign.disown() == Disowned::Yours {
                 told.garbage.push(Garbage::Future(Arc::clone(foreign)));

@@ -19,28 +19,36 @@
 //! .. | SEEN       an earlier taker has: never lost again
 //! ```
 
+use super::release::bury;
 use super::told::Told;
 use super::{EXPIRED, Extra, Node};
 use crate::cause::Cause;
-use crate::clock::{self, NEVER, Tick};
+use crate::clock::{self, NEVER, Tick, When};
 use crate::error::Error;
 use crate::shield::Shield;
 use crate::state::Ended;
-use crate::sync::reclaim::Guard;
+use crate::sync::reclaim::{self, Guard};
 use crate::sync::{Ordering, Tagged, addr_bits, strip};
 use crate::timer::{Cell, Disarm, Surface, Target, Timers};
+use crate::trace::{self, Sort, Whose};
 use std::ptr::{self, NonNull};
 
 const CLOSED: usize = 0b001;
 const SEEN: usize = 0b010;
 const CLEAN: usize = 0b100;
+/// Ended by its own deadline.
+const EXCEEDED: Sort = (Error::DeadlineExceeded, Whose::Own);
 const BITS: usize = CLOSED | SEEN | CLEAN;
+/// In a closed word, which holds no cell: whoever closed it has let the cell go.
+const SETTLED: usize = 0b01000;
+/// In a closed word: the owner has gone, and whoever closed it retires the node.
+const HANDED: usize = 0b10000;
 
 #[cfg(not(feature = "loom"))]
 static TIMERS: std::sync::LazyLock<Timers<Node>> = std::sync::LazyLock::new(Timers::new);
 #[cfg(feature = "loom")]
-loom::lazy_static! {
-    static ref TIMERS: Timers<Node> = Timers::new();
+crate::sync::lazy_static! {
+    static ref TIMERS: crate::sync::Lasting<Timers<Node>> = crate::sync::Lasting::new(Timers::new);
 }
 
 /// The deadlines of the process.
@@ -52,7 +60,7 @@ pub(crate) fn timers() -> &'static Timers<Node> {
 }
 
 fn cell_of(word: *mut ()) -> Option<NonNull<Cell<Node>>> {
-    NonNull::new(strip(word, BITS).cast())
+    if addr_bits(word, CLOSED) != 0 { None } else { NonNull::new(strip(word, BITS).cast()) }
 }
 
 impl Node {
@@ -78,6 +86,7 @@ impl Node {
                     Err(now) => old = now,
                 }
             }
+            trace::armed(|| cell_of(old).is_none());
             // SAFETY: prepared above, submitted once.
             unsafe { timers().submit(cell, key) };
             if let Some(old) = cell_of(old) {
@@ -102,15 +111,24 @@ impl Node {
         }
     }
 
+    /// Queues the reminder that the node was made with.
+    ///
+    /// The caller holds a handle.
+    #[inline]
+    pub(super) fn submit(&self, cell: NonNull<Cell<Node>>, key: Tick) {
+        trace::armed(|| true);
+        // SAFETY: prepared with the node under this key, submitted once. A canceler may have let it go meanwhile: then it
+        // is queued free, and recycled when it surfaces.
+        unsafe { timers().submit(cell, key) };
+    }
+
     /// The context has ended: the reminder goes at once.
     #[inline]
     pub(super) fn disarm(&self) {
         // ORDERING: timer-cell (reader). Whoever arms looks at the state afterwards; between two processors that see it
         // otherwise, the reminder surfaces and finds the context ended.
-        if !self.timer.load(Ordering::Acquire).is_null() && !self.close_timer() {
-            // Whoever disarms keeps the node, by a handle or a pin: it is not freed before this is said, unless through
-            // the epoch.
-            self.timer.set_bits(CLEAN, Ordering::AcqRel);
+        if !self.timer.load(Ordering::Acquire).is_null() {
+            self.close_timer();
         }
     }
 
@@ -119,6 +137,22 @@ impl Node {
     pub(super) fn let_timer_go(&self) -> bool {
         // ORDERING: timer-cell (reader).
         !self.timer.load(Ordering::Acquire).is_null() && self.close_timer()
+    }
+
+    /// As [`let_timer_go`](Self::let_timer_go), for a node without handles that no canceler ever found. Nobody else takes
+    /// cells out of it any more (the driver leaves the one that it looks at), so the word need not say that it was taken.
+    #[inline]
+    pub(super) fn drop_timer(&self) -> bool {
+        // ORDERING: timer-cell (reader). Whoever put the cell in held a handle.
+        let word = self.timer.load(Ordering::Acquire);
+        if addr_bits(word, CLOSED) != 0 {
+            return addr_bits(word, BITS) != CLOSED | CLEAN;
+        }
+        let Some(cell) = cell_of(word) else { return addr_bits(word, SEEN) != 0 };
+        trace::disarmed(NEVER, || self.let_go(), clock::now);
+        // SAFETY: ours, as nobody else takes it.
+        let disarmed = unsafe { timers().disarm(cell) };
+        matches!(disarmed, Disarm::Surfacing) || addr_bits(word, SEEN) != 0
     }
 
     /// Takes the cell out for good; true if the driver may be looking at the node. A closed word stays as it is: what it
@@ -136,17 +170,54 @@ impl Node {
                 Err(now) => word = now,
             }
         }
-        let Some(cell) = cell_of(word) else { return addr_bits(word, SEEN) != 0 };
-        // SAFETY: swapped out by us.
-        let disarmed = unsafe { timers().disarm(cell) };
-        matches!(disarmed, Disarm::Surfacing) || addr_bits(word, SEEN) != 0
+        let surfacing = cell_of(word).is_some_and(|cell| {
+            trace::disarmed(NEVER, || self.let_go(), clock::now);
+            // SAFETY: swapped out by us.
+            matches!(unsafe { timers().disarm(cell) }, Disarm::Surfacing)
+        });
+        let seen = surfacing || addr_bits(word, SEEN) != 0;
+        // Whoever closes keeps the node, by a handle or a pin: it is not freed before this is said.
+        // ORDERING: timer-cell (both ends).
+        let before = self.timer.set_bits(if seen { SETTLED } else { SETTLED | CLEAN }, Ordering::AcqRel);
+        if addr_bits(before, HANDED) != 0 {
+            // The owner came in between, and left the node to us: only now is it known which pins must go first.
+            // SAFETY: unreachable from any slot or handle; we are pinned ourselves, and go on to look at it.
+            unsafe { reclaim::pin().retire(ptr::from_ref(self).cast_mut().cast(), bury) };
+        }
+        seen
+    }
+
+    /// The owner is about to retire the node. True: a canceler has taken the cell out of the word, but may not have let
+    /// it go yet, so a driver may still claim it under a pin that is too young to be waited for. The canceler retires the
+    /// node; it is not touched again.
+    pub(super) fn leave_to_canceler(&self) -> bool {
+        // ORDERING: timer-cell (both ends).
+        let mut word = self.timer.load(Ordering::Acquire);
+        while addr_bits(word, CLOSED) != 0 && addr_bits(word, SETTLED) == 0 {
+            let handed = word.map_addr(|a| a | HANDED);
+            match self.timer.compare_exchange_weak(word, handed, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
+    }
+
+    /// For those who count reminders: the deadline of a node that ends by it. Its reminder, if it has one, is taken out later.
+    pub(super) fn fired(&self, ended: Ended) -> Option<Tick> {
+        // ORDERING: Relaxed. A statistic.
+        (ended.sort() == EXCEEDED && !self.timer.load(Ordering::Relaxed).is_null()).then(|| self.own_deadline())
+    }
+
+    /// The same, for a node whose reminder is taken out, if that was not counted when it ended.
+    fn let_go(&self) -> Option<Tick> {
+        (self.state.sort() != Some(EXCEEDED)).then(|| self.own_deadline())
     }
 
     /// Moves the own deadline. False, and nothing changes, once the context has ended. A move to the past ends it here.
-    /// The caller says which it is.
     ///
     /// The caller holds a handle.
-    pub(crate) fn reset(&self, to: Tick, past: bool) -> bool {
+    pub(crate) fn reset(&self, When { tick: to, past }: When) -> bool {
         // ORDERING: deadline (reader).
         let mut from = self.deadline.load(Ordering::Acquire);
         loop {
@@ -263,7 +334,7 @@ unsafe impl Target for Node {
             }
         }
         // SAFETY: claimed, under the driver's pin.
-        unsafe { node.mark(node.decided(), told) };
+        unsafe { node.mark_due(node.decided(), told) };
         Surface::Over
     }
 

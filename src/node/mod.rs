@@ -24,20 +24,27 @@
 //!           finish: leave the parent's slot; free at once, or through the epoch if a canceler may be looking
 //! ```
 
+mod attached;
 mod cancel;
 mod deadline;
 mod foreign;
 mod registering;
 mod release;
+mod report;
 mod spawn;
 mod tell;
 mod told;
 mod walk;
 
+#[cfg(feature = "crossbeam-channel")]
+pub(crate) use attached::Thing;
 pub(crate) use deadline::timers;
 pub(crate) use registering::{Waiting, hook, stop};
+pub(crate) use report::enlist;
+#[cfg(feature = "inspect")]
+pub(crate) use report::{Line, count_listed, each_line};
 
-pub(crate) use spawn::{Origin, Plan, spawn};
+pub(crate) use spawn::{Origin, Plan, spawn, spawn_below};
 pub(crate) use tell::{drop_base, drop_handle, drop_values, run_now};
 
 use crate::base::{Base, DETACHED, TAG};
@@ -48,43 +55,54 @@ use crate::foreign::Foreign;
 use crate::refs::RefCount;
 use crate::slots::{Seat, SlotList};
 use crate::state::{Ended, State};
-use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Canary, Ordering, UnsafeCell, addr_bits, strip};
+use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Canary, Ordering, UnsafeCell, addr_bits, strip};
+use crate::trace::Trail;
 use crate::value::Binding;
+use attached::Attachment;
 use std::collections::HashSet;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 /// What `handles` says of a relay that nothing can end any more.
-const HOPELESS: usize = 1 << (usize::BITS - 1);
+const HOPELESS: u32 = 1 << (u32::BITS - 1);
 /// A bit of `said`: the first parent of a merged context is hopeless.
 const PARENT: u32 = 0b001;
 /// A bit of `said`: the second parent is.
 const OTHER: u32 = 0b010;
 /// A bit of `said`: whoever decided to fire the deadline has read its cause.
 const READ: u32 = 0b100;
-/// Where `orphans` starts: more than there can be entries.
-const BIAS: usize = 1 << (usize::BITS - 2);
+/// Where `orphans` starts: more than there may be entries.
+const BIAS: u32 = 1 << (u32::BITS - 1);
 /// The bit of `deadline` that says: decided, the context is ending by it.
 const EXPIRED: u64 = 1 << 63;
 
-/// Hot for registrants and looks first, hot for owners last: far enough apart for two cache lines.
+/// What a look, a registrant and a canceler touch comes first, and fits one cache line where an allocator places it; what
+/// only the owner needs comes last.
 #[repr(C, align(16))]
 pub(crate) struct Node {
     state: State,
+    extra: Option<NonNull<Extra>>,
+    timer: AtomicPtr<()>,
     slots: SlotList,
-    orphans: AtomicUsize,
+    handles: RefCount,
+    orphans: AtomicU32,
     parent: Parent,
     seat: UnsafeCell<Option<Seat>>,
     values: Values,
-    timer: AtomicPtr<()>,
     deadline: AtomicU64,
-    extra: Option<NonNull<Extra>>,
-    handles: RefCount,
     canary: Canary,
+    /// Nothing at all, but for features that want to know more.
+    trail: Trail,
+    attached: Attachment,
 }
 
 #[cfg(all(target_pointer_width = "64", not(feature = "loom")))]
-const _: () = assert!(size_of::<Node>() == 128, "a child costs two cache lines");
+const _: () = assert!(
+    size_of::<Node>() == (112 + size_of::<Trail>() + size_of::<Attachment>()).next_multiple_of(16),
+    "with the allocator's word a child costs two cache lines, and what its observers ask for"
+);
+#[cfg(not(any(feature = "tracing", feature = "inspect", feature = "crossbeam-channel")))]
+const _: () = assert!(size_of::<Trail>() + size_of::<Attachment>() == 0, "nobody asks for anything");
 
 // SAFETY: see "Who may touch what"; values and causes are `Send + Sync` by their bounds.
 unsafe impl Send for Node {}

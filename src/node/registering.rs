@@ -2,8 +2,9 @@
 
 use super::{Node, tell};
 use crate::hook::{Hook, Job};
-use crate::signal::Signal;
-use crate::slots::{Entry, Kind, Seat};
+use crate::signal::{Likeness, Signal};
+use crate::slots::{Entry, Kind};
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::task::Waker;
 
@@ -11,55 +12,103 @@ use std::task::Waker;
 #[derive(Debug)]
 pub(crate) struct Waiting {
     signal: NonNull<Signal>,
-    seat: Seat,
+    /// The waker that the signal has.
+    waker: Likeness,
 }
 
 // SAFETY: a signal is made to be woken from any thread; the seat belongs to whoever has the `Waiting`.
 unsafe impl Send for Waiting {}
-// SAFETY: as for `Send`; `&Waiting` gives access to the waker cell only.
+// SAFETY: as for `Send`; `&Waiting` gives access to nothing.
 unsafe impl Sync for Waiting {}
 
 impl Waiting {
-    /// Registers the waker with the node. `None`: the node has ended.
-    ///
-    /// The caller holds a handle on the node for as long as the `Waiting` lives.
-    pub(crate) fn register(node: &Node, waker: &Waker) -> Option<Waiting> {
-        let signal = Signal::new(waker);
-        let mut place = None;
-        if node.slots.register(Entry::new(Kind::Signal, signal), |seat| place = Some(seat)).is_ok() {
-            return place.map(|seat| Waiting { signal, seat });
-        }
-        // SAFETY: it was never published.
-        unsafe { Signal::free(signal) };
-        None
+    /// Whether it is this waker that is registered.
+    #[inline]
+    pub(crate) fn has(&self, waker: &Waker) -> bool {
+        self.waker == Likeness::of(waker)
     }
 
-    /// Another waker, or the same again. The caller looks at the state afterwards.
-    pub(crate) fn update(&self, waker: &Waker) {
+    /// Registers a waker with the node, in place of the one that is: then the signal leaves its slot, takes the new one, and
+    /// sits down again. `None` afterwards: the node has ended. The drop of the old waker is user code, and comes last.
+    ///
+    /// The caller holds a handle on the node for as long as the `Waiting` lives.
+    pub(crate) fn register(place: &mut Option<Waiting>, node: &Node, waker: Waker) {
+        let likeness = Likeness::of(&waker);
+        let (signal, old) = match place.take() {
+            None => (Signal::new(waker), None),
+            Some(known) => {
+                let Some(signal) = ManuallyDrop::new(known).leave() else { return };
+                // SAFETY: it sits in no slot, and no canceler saw it.
+                let free = unsafe { signal.as_ref() };
+                // SAFETY: as above.
+                let old = unsafe { free.replace(Some(waker)) };
+                (signal, old)
+            }
+        };
+        // SAFETY: ours.
+        let fresh = unsafe { signal.as_ref() };
+        let placed = |seat| {
+            // SAFETY: ours, and not published: a try that failed published nothing.
+            unsafe { fresh.place(seat) };
+        };
+        if node.slots.register(Entry::new(Kind::Signal, signal), placed).is_ok() {
+            *place = Some(Waiting { signal, waker: likeness });
+        } else {
+            // SAFETY: it was never published.
+            unsafe { Signal::free(signal) };
+        }
+        drop(old);
+    }
+
+    /// Leaves the slot, once. The signal, if no canceler saw it: then it is the caller's alone.
+    fn leave(&self) -> Option<NonNull<Signal>> {
+        let entry = Entry::new(Kind::Signal, self.signal);
         // SAFETY: ours until we leave.
-        unsafe { self.signal.as_ref() }.register(waker);
+        let signal = unsafe { self.signal.as_ref() };
+        // SAFETY: we are the owner.
+        let seat = unsafe { signal.seat() }.expect("it was published");
+        // SAFETY: the signal sits there, and only its owner makes it leave.
+        let left = unsafe { seat.leave(entry) };
+        debug_assert!(!left.orphan, "whoever waits holds a handle");
+        if left.closed {
+            // SAFETY: vacated, and not touched again.
+            unsafe { Signal::leave(self.signal) };
+            return None;
+        }
+        Some(self.signal)
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let entry = Entry::new(Kind::Signal, self.signal);
-        // SAFETY: the signal sits there, and only its owner makes it leave.
-        let left = unsafe { self.seat.leave(entry) };
-        debug_assert!(!left.orphan, "whoever waits holds a handle");
-        if left.closed {
-            // SAFETY: vacated, and not touched again.
-            unsafe { Signal::leave(self.signal) };
-        } else {
+        if let Some(signal) = self.leave() {
             // SAFETY: no canceler saw it.
-            unsafe { Signal::free(self.signal) };
+            unsafe { Signal::free(signal) };
         }
+    }
+}
+
+#[cfg(feature = "crossbeam-channel")]
+impl Node {
+    /// The thing attached to this node; made, if there is none, together with the waker that is woken by the end. `None`: the
+    /// node has ended before anything was attached.
+    ///
+    /// The caller holds a handle.
+    pub(crate) fn attached(&self, make: impl FnOnce() -> (super::Thing, Waker)) -> Option<&super::Thing> {
+        if let Some(thing) = self.attached.thing() {
+            return Some(thing);
+        }
+        let (thing, waker) = make();
+        let mut waiting = None;
+        Waiting::register(&mut waiting, self, waker);
+        Some(self.attached.hang(thing, Box::new(waiting?)))
     }
 }
 
 /// Registers a function with the node. The hook's second share is the caller's: the handle's.
 ///
-/// If the node has ended, the function comes back as a job for `run_now`.
+/// If the node has ended, the function comes back as a job for `run_now`: also while a canceler is still on its way to
+/// the slots, so that a function of a context that was seen to have ended never waits for another thread's walk.
 ///
 /// # Safety
 ///
@@ -73,7 +122,7 @@ where
     let node = unsafe { node.as_ref() };
     // SAFETY: both shares are ours.
     let fresh = unsafe { hook.as_ref() };
-    if node.slots.register(Hook::entry(hook), |seat| fresh.place(Some(seat))).is_ok() {
+    if !node.is_done() && node.slots.register(Hook::entry(hook), |seat| fresh.place(Some(seat))).is_ok() {
         return (hook, None);
     }
     fresh.place(None);

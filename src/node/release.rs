@@ -61,8 +61,8 @@ impl Agenda {
     }
 }
 
-/// The common way out, for a node in whose slots nobody ever sat and that has nothing of its own. False, and nothing but
-/// the timer is touched: take the long way.
+/// The common way out, for a node in whose slots nobody ever sat and that has nothing of its own but a deadline. False, and
+/// nothing is touched: take the long way.
 ///
 /// # Safety
 ///
@@ -71,18 +71,28 @@ impl Agenda {
 pub(super) unsafe fn leave_as_leaf(this: NonNull<Node>) -> bool {
     // SAFETY: forwarded.
     let node = unsafe { this.as_ref() };
-    let (Above::Slot(_), Some(seat)) = (node.above(), node.seat()) else { return false };
-    let plain = node.slots.is_virgin() && node.extra.is_none() && !node.values.is_own() && !node.state.owns_cause();
-    if !plain || node.let_timer_go() {
+    if !node.slots.is_virgin() || node.extra.is_some() || node.values.is_own() || node.state.owns_cause() {
         return false;
     }
-    // SAFETY: we sit there.
-    if !unsafe { seat.leave_untagged(Entry::new(Kind::Child, this)) } {
-        return false;
+    node.trail.leaves();
+    match (node.above(), node.seat()) {
+        // SAFETY: we sit there.
+        (Above::Slot(_), Some(seat)) if unsafe { seat.leave_untagged(Entry::new(Kind::Child, this)) } => {}
+        // A root of its own: it sits nowhere.
+        (Above::Base(base), _) if !base.counts() => {}
+        _ => return false,
     }
-    node.canary.kill();
-    // SAFETY: nobody can have found it: its seat bore no tag. There is nothing behind its slots.
-    unsafe { reclaim::bury(this.as_ptr()) };
+    // No canceler can have found it: if it had a seat, that bore no tag. That leaves the driver; and nothing is behind the
+    // slots.
+    if node.drop_timer() {
+        // SAFETY: unreachable from any slot or handle.
+        unsafe { reclaim::pin().retire(this.as_ptr().cast(), bury) };
+    } else {
+        node.trail.gone(|| node.is_done());
+        node.canary.kill();
+        // SAFETY: nobody knows it any more.
+        unsafe { reclaim::bury(this.as_ptr()) };
+    }
     true
 }
 
@@ -148,6 +158,7 @@ unsafe fn abandon(node: NonNull<Node>, told: &mut Told) -> bool {
     // SAFETY: forwarded.
     let relay = unsafe { node.as_ref() };
     relay.canary.touch();
+    relay.attached.let_go();
     let occupied = relay.slots.orphan();
     if occupied == 0 {
         return true;
@@ -157,8 +168,12 @@ unsafe fn abandon(node: NonNull<Node>, told: &mut Told) -> bool {
     if !relay.is_done() && relay.is_without_hope() {
         relay.give_up_hope(told);
     }
+    // A count that wrapped would free the node under those who sit in it.
+    let Some(absent) = u32::try_from(occupied).ok().and_then(|occupied| BIAS.checked_sub(occupied)) else {
+        std::process::abort();
+    };
     // ORDERING: orphans (both ends).
-    relay.orphans.fetch_sub(BIAS - occupied, Ordering::AcqRel) == BIAS - occupied
+    relay.orphans.fetch_sub(absent, Ordering::AcqRel) == absent
 }
 
 impl Node {
@@ -265,6 +280,7 @@ impl Extra {
 unsafe fn finish(this: NonNull<Node>, agenda: &mut Agenda, told: &mut Told) {
     // SAFETY: forwarded.
     let node = unsafe { this.as_ref() };
+    node.trail.leaves();
     // What may still look at us: the driver that has claimed our timer, a foreign parent that is ending us, and cancelers
     // that found us in a slot. Each of them makes the memory go through the epoch.
     let mut seen = node.let_timer_go();
@@ -312,8 +328,10 @@ unsafe fn finish(this: NonNull<Node>, agenda: &mut Agenda, told: &mut Told) {
         }
         // Whoever looks may still end a live node with a cause of its own, or read the cause of a deadline that fires:
         // those go with the memory.
-        // SAFETY: unreachable from any slot, claim or handle.
-        unsafe { reclaim::pin().retire(this.as_ptr().cast(), bury) };
+        if !node.leave_to_canceler() {
+            // SAFETY: unreachable from any slot, claim or handle.
+            unsafe { reclaim::pin().retire(this.as_ptr().cast(), bury) };
+        }
     } else {
         // SAFETY: nobody else can reach it.
         let (cause, extra) = unsafe { dismantle(this) };
@@ -344,6 +362,9 @@ unsafe fn finish(this: NonNull<Node>, agenda: &mut Agenda, told: &mut Told) {
 unsafe fn dismantle(this: NonNull<Node>) -> (Option<Cause>, Option<Box<Extra>>) {
     // SAFETY: forwarded.
     let node = unsafe { this.as_ref() };
+    node.trail.gone(|| node.is_done());
+    // SAFETY: forwarded.
+    unsafe { node.attached.free() };
     node.canary.kill();
     // SAFETY: forwarded.
     let cause = unsafe { node.state.take_cause() };
@@ -357,7 +378,7 @@ unsafe fn dismantle(this: NonNull<Node>) -> (Option<Cause>, Option<Box<Extra>>) 
 }
 
 /// The same from the epoch: nobody is there to hear of a panic.
-unsafe fn bury(this: *mut ()) {
+pub(super) unsafe fn bury(this: *mut ()) {
     // SAFETY: retired as a node.
     let node = unsafe { NonNull::new_unchecked(this.cast()) };
     // SAFETY: retired once.

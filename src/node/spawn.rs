@@ -3,21 +3,23 @@
 //! A context is either born ended or registered where its parent's canceler will find it. The parent's state is looked
 //! at first, then the slot is taken by one compare-and-swap: if the parent ends in between, the swap finds the tag.
 
+use super::attached::Attachment;
 use super::foreign::Task;
-use super::{Above, BIAS, Derived, Extra, Link, Node, Parent, Values, bequest};
+use super::{Above, BIAS, Derived, Extra, Link, Node, Parent, Values, bequest, timers};
 use crate::base::Base;
 use crate::cause::Cause;
-use crate::clock::{self, NEVER, Tick};
+use crate::clock::{self, NEVER, Tick, When};
 use crate::error::Error;
 use crate::foreign::Foreign;
 use crate::refs::RefCount;
 use crate::slots::{Entry, Kind, SlotList};
 use crate::state::{Ended, State};
-use crate::sync::{AtomicPtr, AtomicU64, AtomicUsize, Canary, UnsafeCell};
+use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Canary, Ordering, UnsafeCell};
+use crate::timer::Cell;
+use crate::trace::Trail;
 use crate::value::Binding;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// What a context is derived from. The caller keeps it alive.
 #[derive(Copy, Clone)]
@@ -30,31 +32,17 @@ pub(crate) enum Origin {
 
 /// What is wanted of a new context.
 pub(crate) struct Plan {
-    deadline: Tick,
-    /// It had passed when it was planned.
-    past: bool,
+    when: When,
     extra: Option<Box<Extra>>,
     other: Option<NonNull<Node>>,
 }
 
 /// Two handles: a `Context` and a `CancelHandle`.
-const HANDLES: usize = 2;
+const HANDLES: u32 = 2;
 
 impl Plan {
-    #[inline]
-    pub(crate) fn cancel() -> Plan {
-        Plan { deadline: NEVER, past: false, extra: None, other: None }
-    }
-
-    /// Ends at `at`.
-    pub(crate) fn deadline(at: Instant) -> Plan {
-        Plan { deadline: clock::tick_of(at), past: clock::has_passed(at), extra: None, other: None }
-    }
-
-    /// Ends after so long: the clock is read once.
-    pub(crate) fn timeout(after: Duration) -> Plan {
-        let at = clock::tick_after(after);
-        Plan { deadline: at, past: after.is_zero(), extra: None, other: None }
+    pub(crate) fn until(when: When) -> Plan {
+        Plan { when, extra: None, other: None }
     }
 
     /// With this cause if its own deadline ends it.
@@ -67,7 +55,7 @@ impl Plan {
 
     /// A merge: the second parent, if it is one that can end.
     pub(crate) fn merge(other: Option<NonNull<Node>>) -> Plan {
-        Plan { deadline: NEVER, past: false, extra: Some(Box::new(Extra::new(Derived::CancelFrom))), other }
+        Plan { when: When::NEVER, extra: Some(Box::new(Extra::new(Derived::CancelFrom))), other }
     }
 
     pub(crate) fn foreign<F>(future: F) -> (Plan, Arc<Task<F>>)
@@ -78,7 +66,7 @@ impl Plan {
         let task = Task::new(future);
         let mut extra = Box::new(Extra::new(Derived::CancelOn));
         extra.foreign = Some(Arc::clone(&task) as Arc<dyn Foreign>);
-        (Plan { deadline: NEVER, past: false, extra: Some(extra), other: None }, task)
+        (Plan { when: When::NEVER, extra: Some(extra), other: None }, task)
     }
 }
 
@@ -116,7 +104,7 @@ pub(crate) unsafe fn spawn(origin: Origin, plan: Plan) -> NonNull<Node> {
         // SAFETY: forwarded.
         return unsafe { born_ended(origin, plan, other, ended) };
     }
-    if plan.past {
+    if plan.when.past {
         // SAFETY: forwarded.
         return unsafe { born_late(origin, plan) };
     }
@@ -124,21 +112,14 @@ pub(crate) unsafe fn spawn(origin: Origin, plan: Plan) -> NonNull<Node> {
         Origin::Node(node, _) => Above::Slot(node),
         Origin::Base(base, _) => Above::Base(base),
     };
-    let deadline = plan.deadline;
+    let deadline = plan.when.tick;
     // SAFETY: forwarded.
     let node = unsafe { build(origin, parent, plan, State::live()) };
-    if let Some(above) = above {
-        // SAFETY: just made, not published: the tries to publish it write its seat.
-        let fresh = unsafe { &*node.as_ptr().cast_const() };
-        let placed = |seat| {
-            fresh.seat.with_mut(|own| {
-                // SAFETY: a try that failed published nothing, so the node is still ours alone.
-                unsafe { *own = Some(seat) };
-            });
-        };
-        if above.slots.register(Entry::new(Kind::Child, node), placed).is_err() {
-            // SAFETY: not published: ours alone.
-            unsafe { end_unborn(node, bequest(above), strong(origin)) };
+    // SAFETY: just made: ours alone.
+    let reminder = unsafe { remind(node, deadline) };
+    if let Origin::Node(above, _) = origin {
+        // SAFETY: just made; forwarded.
+        if !unsafe { publish(node, above, reminder) } {
             return node;
         }
     }
@@ -148,10 +129,94 @@ pub(crate) unsafe fn spawn(origin: Origin, plan: Plan) -> NonNull<Node> {
         // SAFETY: forwarded.
         unsafe { join(alive, other) };
     }
-    if deadline < NEVER {
-        alive.arm(deadline);
+    if let Some(cell) = reminder {
+        alive.submit(cell, deadline);
     }
     node
+}
+
+/// The common birth: right below a live node whose values it sees, with nothing of its own but a deadline. `None`: take the
+/// long way.
+///
+/// # Safety
+///
+/// `above` is alive. The deadline has not passed.
+#[inline]
+pub(crate) unsafe fn spawn_below(above: NonNull<Node>, deadline: Tick) -> Option<NonNull<Node>> {
+    // SAFETY: forwarded.
+    let parent = unsafe { above.as_ref() };
+    if parent.state.is_done() {
+        return None;
+    }
+    let node = make(Node {
+        state: State::live(),
+        slots: SlotList::new(),
+        handles: RefCount::new(HANDLES),
+        orphans: AtomicU32::new(BIAS),
+        parent: Parent::of(Above::Slot(above)),
+        seat: UnsafeCell::new(None),
+        values: Values::seen(parent.values()),
+        timer: AtomicPtr::new(ptr::null_mut()),
+        deadline: AtomicU64::new(deadline),
+        extra: None,
+        canary: Canary::new(),
+        trail: Trail::born(|| None, clock::now),
+        attached: Attachment::new(),
+    });
+    // SAFETY: just made: ours alone.
+    let reminder = unsafe { remind(node, deadline) };
+    // SAFETY: just made; forwarded.
+    if unsafe { publish(node, above, reminder) } {
+        if let Some(cell) = reminder {
+            // SAFETY: its handles are ours until we return.
+            unsafe { node.as_ref() }.submit(cell, deadline);
+        }
+    }
+    Some(node)
+}
+
+/// Gives a new node the reminder of its deadline. It is submitted when the node has been published: a driver that meets
+/// it earlier would look at a node that may still be taken back.
+///
+/// # Safety
+///
+/// The node was just made, and is the caller's alone.
+#[inline]
+unsafe fn remind(node: NonNull<Node>, deadline: Tick) -> Option<NonNull<Cell<Node>>> {
+    if deadline >= NEVER {
+        return None;
+    }
+    let cell = timers().prepare(deadline, node);
+    // SAFETY: forwarded.
+    let timer = unsafe { &(*node.as_ptr()).timer };
+    // ORDERING: Relaxed. Published with the node.
+    timer.store(cell.as_ptr().cast(), Ordering::Relaxed);
+    Some(cell)
+}
+
+/// Registers a new node with its parent. False: the parent has ended, and the node is born ended.
+///
+/// # Safety
+///
+/// The node was just made with a counted claim to nothing, `reminder` is its own and not submitted, and `above` is alive.
+#[inline]
+unsafe fn publish(node: NonNull<Node>, above: NonNull<Node>, reminder: Option<NonNull<Cell<Node>>>) -> bool {
+    // SAFETY: just made, not published: the tries to publish it write its seat.
+    let fresh = unsafe { &*node.as_ptr().cast_const() };
+    let placed = |seat| {
+        fresh.seat.with_mut(|own| {
+            // SAFETY: a try that failed published nothing, so the node is still ours alone.
+            unsafe { *own = Some(seat) };
+        });
+    };
+    // SAFETY: forwarded.
+    let parent = unsafe { above.as_ref() };
+    if parent.slots.register(Entry::new(Kind::Child, node), placed).is_ok() {
+        return true;
+    }
+    // SAFETY: not published: ours alone.
+    unsafe { end_unborn(node, above, reminder) };
+    false
 }
 
 /// Registers a merged context with its second parent.
@@ -210,7 +275,7 @@ unsafe fn born_ended(origin: Origin, plan: Plan, other: Option<NonNull<Node>>, e
 #[cold]
 unsafe fn born_late(origin: Origin, plan: Plan) -> NonNull<Node> {
     if let Some(above) = origin.node() {
-        above.expire_earlier(plan.deadline, clock::now());
+        above.expire_earlier(plan.when.tick, clock::now());
     }
     if let Some(ended) = origin.node().and_then(|above| above.state.bequest()) {
         // SAFETY: forwarded.
@@ -261,20 +326,22 @@ unsafe fn build(origin: Origin, above: Above, plan: Plan, state: State) -> NonNu
         Values::own(head)
     };
     let extra = plan.extra.map(|extra| NonNull::from(Box::leak(extra)));
-    let node = Node {
+    let trail = Trail::born(|| state.sort(), clock::now);
+    let node = make(Node {
         slots: if state.is_done() { SlotList::closed() } else { SlotList::new() },
         state,
-        orphans: AtomicUsize::new(BIAS),
+        handles: RefCount::new(HANDLES),
+        orphans: AtomicU32::new(BIAS),
         parent: Parent::of(above),
         seat: UnsafeCell::new(None),
         values,
         timer: AtomicPtr::new(ptr::null_mut()),
-        deadline: AtomicU64::new(plan.deadline),
+        deadline: AtomicU64::new(plan.when.tick),
         extra,
-        handles: RefCount::new(HANDLES),
         canary: Canary::new(),
-    };
-    let node = NonNull::from(Box::leak(Box::new(node)));
+        trail,
+        attached: Attachment::new(),
+    });
     if let Some(extra) = extra {
         // SAFETY: ours alone.
         unsafe { (*extra.as_ptr()).node = node };
@@ -286,16 +353,33 @@ unsafe fn build(origin: Origin, above: Above, plan: Plan, state: State) -> NonNu
 ///
 /// # Safety
 ///
-/// The node was not published; `above` is counted already.
+/// The node was not published, nor its reminder submitted; `above` is alive.
 #[cold]
-unsafe fn end_unborn(node: NonNull<Node>, ended: Ended, above: Above) {
+unsafe fn end_unborn(node: NonNull<Node>, above: NonNull<Node>, reminder: Option<NonNull<Cell<Node>>>) {
+    if let Some(cell) = reminder {
+        // SAFETY: forwarded.
+        unsafe { timers().discard(cell) };
+    }
+    // SAFETY: forwarded.
+    let parent = unsafe { above.as_ref() };
+    parent.add_handle();
     let node = node.as_ptr();
     // SAFETY: forwarded: ours alone.
-    unsafe { (*node).state = State::born(ended) };
+    unsafe { (*node).state = State::born(bequest(parent)) };
+    // SAFETY: as above.
+    unsafe { (*node).trail.born_ended(|| bequest(parent).sort()) };
     // SAFETY: as above.
     unsafe { (*node).slots = SlotList::closed() };
     // SAFETY: as above.
-    unsafe { (*node).parent = Parent::of(above) };
+    unsafe { (*node).parent = Parent::of(Above::Strong(above)) };
     // SAFETY: as above.
     unsafe { (*node).seat = UnsafeCell::new(None) };
+    // SAFETY: as above.
+    unsafe { (*node).timer = AtomicPtr::new(ptr::null_mut()) };
+}
+
+/// The one allocation of a context.
+#[inline(always)]
+fn make(node: Node) -> NonNull<Node> {
+    NonNull::from(Box::leak(Box::new(node)))
 }

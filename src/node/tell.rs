@@ -68,10 +68,13 @@ impl Told {
     fn tell_now(mut self, shield: &mut Shield) {
         while let Some(signal) = self.signals.pop() {
             // SAFETY: claimed by us.
-            shield.run(|| unsafe { signal.as_ref() }.wake());
+            shield.run(|| unsafe { Signal::wake(signal) });
             // SAFETY: claimed by us, and popped.
             shield.run(|| unsafe { Signal::told(signal) });
         }
+        self.ends.say(|event| {
+            shield.run(event);
+        });
         while let Some(hook) = self.hopeless.pop() {
             // SAFETY: claimed by us, and popped.
             let job = unsafe { take(hook, shield) };

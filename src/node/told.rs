@@ -10,6 +10,7 @@ use crate::hook::{Hook, Job};
 use crate::queue::Queue;
 use crate::shield::Shield;
 use crate::signal::Signal;
+use crate::trace::Ends;
 use crate::value::Binding;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,6 +22,8 @@ pub(crate) struct Told {
     /// Hooks that nothing will ever call: their functions are dropped.
     pub(super) hopeless: Queue<Hook>,
     pub(super) garbage: Bin,
+    /// For those who listen, if any.
+    pub(super) ends: Ends<Cause>,
 }
 
 /// Something whose drop is user code.
@@ -48,7 +51,11 @@ pub(super) struct Bin {
 
 impl Told {
     pub(super) fn is_empty(&self) -> bool {
-        self.signals.is_empty() && self.hooks.is_empty() && self.hopeless.is_empty() && self.garbage.first.is_none()
+        self.signals.is_empty()
+            && self.hooks.is_empty()
+            && self.hopeless.is_empty()
+            && self.garbage.first.is_none()
+            && self.ends.is_empty()
     }
 }
 

@@ -8,6 +8,9 @@ use super::{CLOSED, INLINE, SlotList, desk, desks};
 use crate::sync::{self, Ordering, Tagged};
 use std::ptr::NonNull;
 
+/// After so many blocks in a row, whoever sits in the next ones has hardly stayed in the processor's cache.
+const WARM: u32 = 256;
+
 /// The next slot to look at.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Position {
@@ -15,6 +18,8 @@ pub(crate) struct Position {
     corner: usize,
     row: Row,
     index: usize,
+    /// Blocks that were passed in one go.
+    blocks: u32,
 }
 
 #[derive(Copy, Clone, Debug)]
@@ -25,7 +30,7 @@ enum Row {
 }
 
 impl Position {
-    pub(crate) const START: Position = Position { corner: 0, row: Row::Beside, index: 0 };
+    pub(crate) const START: Position = Position { corner: 0, row: Row::Beside, index: 0, blocks: 0 };
 
     /// Right behind a seat of this list.
     pub(crate) fn after(list: &SlotList, seat: Seat) -> Position {
@@ -35,21 +40,22 @@ impl Position {
             let offset = address - table.as_ptr().addr();
             (offset / size_of::<Desk>(), offset % size_of::<Desk>())
         };
-        let slot = seat.slot.as_ptr().addr();
-        let Some(shard) = seat.shard else {
+        let slot = seat.slot().as_ptr().addr();
+        let Some(block) = seat.block() else {
             let inline = slot.wrapping_sub(list.inline.as_ptr().addr()) / size_of::<Slot>();
             if inline < INLINE {
-                return Position { corner: 0, row: Row::Beside, index: inline + 1 };
+                return Position { corner: 0, row: Row::Beside, index: inline + 1, blocks: 0 };
             }
             let (desk, offset) = of_desk(slot);
             let index = (offset - std::mem::offset_of!(Desk, slots)) / size_of::<Slot>();
-            return Position { corner: desk + 1, row: Row::Beside, index: index + 1 };
+            return Position { corner: desk + 1, row: Row::Beside, index: index + 1, blocks: 0 };
         };
-        let block = Block::around(seat.slot);
         let index = (slot - Block::slot(block, 0).as_ptr().addr()) / size_of::<Slot>();
+        // SAFETY: the caller is pinned since it found the seat's entry in the block.
+        let shard = unsafe { block.as_ref() }.shard;
         let own = std::ptr::eq(shard.as_ptr(), &list.shard);
         let corner = if own { 0 } else { of_desk(shard.as_ptr().addr()).0 + 1 };
-        Position { corner, row: Row::Chain(block), index: index + 1 }
+        Position { corner, row: Row::Chain(block), index: index + 1, blocks: 0 }
     }
 
     /// Closes slots from here on, up to the next that is occupied. `None`: the whole list is closed.
@@ -80,7 +86,7 @@ impl Position {
                 self.index += 1;
                 match slot.close() {
                     Found::Entry(entry) => return Some(entry),
-                    // The gate: nothing behind it was ever used, or can be.
+                    // A gate: nothing behind it was ever used, or can be.
                     Found::Virgin if self.is_behind_gate() => return None,
                     Found::Virgin | Found::Nobody => {}
                 }
@@ -92,7 +98,14 @@ impl Position {
             };
             self.index = 0;
             match next {
-                Some(block) => self.row = Row::Chain(block),
+                Some(block) => {
+                    self.row = Row::Chain(block);
+                    self.blocks = self.blocks.saturating_add(1);
+                    if self.blocks > WARM {
+                        // SAFETY: as above.
+                        unsafe { Block::expect(block) };
+                    }
+                }
                 None => {
                     self.row = Row::Beside;
                     // ORDERING: closed (writer), table (reader).
@@ -107,7 +120,8 @@ impl Position {
         }
     }
 
+    /// Whether the slot before this place is one of the inline slots.
     fn is_behind_gate(&self) -> bool {
-        self.corner == 0 && self.index == 1 && matches!(self.row, Row::Beside)
+        self.corner == 0 && matches!(self.row, Row::Beside)
     }
 }

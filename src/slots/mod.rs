@@ -13,8 +13,8 @@
 //! 1. Whoever registers needs a live handle on the owner; an occupied slot keeps the owner's memory alive.
 //! 2. Registering is one compare-and-swap, on a word that closing tags: a slot, a head, or the table. So either the
 //!    canceler finds the entry, or the registrant finds the tag; there is no second word to look at again.
-//! 3. *The gate.* Nothing behind the first slot is used before the first slot has been used, and a used slot never
-//!    looks virgin again. So a canceler that closes a virgin gate has closed the whole list: one write for a leaf.
+//! 3. *The gates.* Nothing behind an inline slot is used before that slot has been used, and a used slot never looks
+//!    virgin again. So a canceler that closes a virgin inline slot has closed everything behind it: one write for a leaf.
 //!
 //! # Not here
 //!
@@ -52,9 +52,9 @@ const COUNTER: usize = 4096;
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct SlotList {
+    inline: [Slot; INLINE],
     table: AtomicPtr<()>,
     shard: Shard,
-    inline: [Slot; INLINE],
 }
 
 impl SlotList {
@@ -215,7 +215,7 @@ unsafe fn desk<'a>(desks: NonNull<Desk>, index: usize) -> &'a Desk {
 fn take_beside(slots: &[Slot], entry: Entry, placed: &mut impl FnMut(Seat)) -> Result<Option<bool>, Closed> {
     let mut collided = false;
     for slot in slots {
-        let seat = Seat { slot: NonNull::from(slot), shard: None };
+        let seat = Seat::beside(slot);
         match slot.take(entry, || placed(seat)) {
             Take::Taken => return Ok(Some(collided)),
             Take::Closed => return Err(Closed),

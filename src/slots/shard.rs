@@ -24,7 +24,7 @@
 
 use super::slot::{Entry, Left, Slot, Take};
 use crate::sync::reclaim::{self, Guard};
-use crate::sync::{AtomicPtr, Ordering, Tagged, addr_bits, every_sixteenth, strip};
+use crate::sync::{AtomicPtr, Ordering, Tagged, addr_bits, every_sixteenth, prefetch, strip};
 use std::ptr::{self, NonNull};
 
 /// How many blocks are looked at before a new one is made.
@@ -40,9 +40,9 @@ const UNLINKED: usize = 64;
 const GROWN: usize = 4;
 const COLLIDED: usize = 1;
 
-/// Slots in a block: with the link it fills two cache lines.
+/// Slots in a block: with the link and the way back to the shard it fills two cache lines.
 #[cfg(not(feature = "loom"))]
-pub(super) const BLOCK: usize = 15;
+pub(super) const BLOCK: usize = 14;
 #[cfg(feature = "loom")]
 pub(super) const BLOCK: usize = 2;
 
@@ -54,23 +54,50 @@ pub(super) const DESK: usize = 1;
 
 const CLOSED: usize = 1;
 const ROVING: usize = 1;
+/// A seat in a block.
+const CHAINED: usize = 1;
 
-/// The alignment that finds a block from one of its slots.
+/// The alignment that finds a block from one of its slots. Shuttle's words are large.
+#[cfg(not(feature = "shuttle"))]
 const BLOCK_ALIGN: usize = 128;
+#[cfg(feature = "shuttle")]
+const BLOCK_ALIGN: usize = 1024;
+
+const _: () = assert!(align_of::<Block>() == BLOCK_ALIGN && size_of::<Block>() <= BLOCK_ALIGN);
 
 /// The owner has ended: nobody can register any more.
 #[derive(Debug)]
 pub(crate) struct Closed;
 
-/// Where an entry sits: known to the entry before it is published.
+/// Where an entry sits: known to the entry before it is published. One word: a slot in a block is tagged, and its block
+/// knows the shard; the slots that are always tried first belong to none.
 #[derive(Copy, Clone, Debug)]
-pub(crate) struct Seat {
-    pub(super) slot: NonNull<Slot>,
-    /// The shard whose chain it is in; none for the slots that are always tried first.
-    pub(super) shard: Option<NonNull<Shard>>,
-}
+pub(crate) struct Seat(NonNull<Slot>);
 
 impl Seat {
+    /// One of the slots that are always tried first.
+    #[inline]
+    pub(super) fn beside(slot: &Slot) -> Seat {
+        Seat(NonNull::from(slot))
+    }
+
+    /// A slot in a chain.
+    fn chained(slot: NonNull<Slot>) -> Seat {
+        Seat(slot.map_addr(|a| a | CHAINED))
+    }
+
+    #[inline]
+    pub(super) fn slot(self) -> NonNull<Slot> {
+        // SAFETY: made of a slot's address, which is not null.
+        unsafe { NonNull::new_unchecked(self.0.as_ptr().map_addr(|a| a & !CHAINED)) }
+    }
+
+    /// The block it is in; none for the slots that are always tried first.
+    #[inline]
+    pub(super) fn block(self) -> Option<NonNull<Block>> {
+        (self.0.addr().get() & CHAINED != 0).then(|| Block::around(self.slot()))
+    }
+
     /// Gives the seat back. If the answer bears no tag, the owner may be gone: it is not touched again.
     ///
     /// # Safety
@@ -80,7 +107,7 @@ impl Seat {
     pub(crate) unsafe fn leave(self, entry: Entry) -> Left {
         self.prepare();
         // SAFETY: the occupied slot keeps the owner alive.
-        unsafe { self.slot.as_ref() }.leave(entry)
+        unsafe { self.slot().as_ref() }.leave(entry)
     }
 
     /// The same, if the slot bears no tag: then the owner may be gone. False: nothing has happened.
@@ -92,16 +119,18 @@ impl Seat {
     pub(crate) unsafe fn leave_untagged(self, entry: Entry) -> bool {
         self.prepare();
         // SAFETY: as above.
-        unsafe { self.slot.as_ref() }.leave_untagged(entry)
+        unsafe { self.slot().as_ref() }.leave_untagged(entry)
     }
 
     /// While the seat is still occupied: says where there will be room, and now and then tidies up.
     #[inline]
     fn prepare(self) {
-        if let Some(shard) = self.shard {
-            // SAFETY: the occupied slot keeps the owner, and so the shard, alive.
+        if let Some(block) = self.block() {
+            // SAFETY: the occupied slot keeps its block.
+            let shard = unsafe { block.as_ref() }.shard;
+            // SAFETY: and the owner, which the shard is a part of.
             let shard = unsafe { shard.as_ref() };
-            shard.remember(self.slot);
+            shard.remember(self.slot());
             if every_sixteenth() {
                 shard.tidy();
             }
@@ -109,9 +138,12 @@ impl Seat {
     }
 }
 
-#[repr(C, align(128))]
+#[cfg_attr(not(feature = "shuttle"), repr(C, align(128)))]
+#[cfg_attr(feature = "shuttle", repr(C, align(1024)))]
 pub(super) struct Block {
     next: AtomicPtr<()>,
+    /// Whose chain it is in: fixed.
+    pub(super) shard: NonNull<Shard>,
     pub(super) slots: [Slot; BLOCK],
 }
 
@@ -140,8 +172,9 @@ impl Desk {
 }
 
 impl Block {
-    fn new() -> Block {
-        Block { next: AtomicPtr::new(ptr::null_mut()), slots: std::array::from_fn(|_| Slot::new()) }
+    fn new(shard: &Shard) -> Block {
+        let slots = std::array::from_fn(|_| Slot::new());
+        Block { next: AtomicPtr::new(ptr::null_mut()), shard: NonNull::from(shard), slots }
     }
 
     /// The block around one of its slots.
@@ -169,6 +202,25 @@ impl Block {
         NonNull::new(unsafe { (*this.as_ptr()).next.load(Ordering::Acquire) }.cast())
     }
 
+    /// A walk comes to this block: asks the processor for whoever sits in it, and for the next block. Each of them is a
+    /// cache miss in a large fan-out, and the locked instructions of the walk would take them one after the other.
+    ///
+    /// # Safety
+    ///
+    /// The block is protected (invariant 3).
+    #[inline]
+    pub(super) unsafe fn expect(this: NonNull<Block>) {
+        // Loads that decide nothing would only add interleavings to the models.
+        if cfg!(feature = "loom") {
+            return;
+        }
+        // SAFETY: forwarded.
+        let block = unsafe { this.as_ref() };
+        // ORDERING: Relaxed, here and in `expect`. Nothing is looked at.
+        prefetch(block.next.load(Ordering::Relaxed));
+        block.slots.iter().for_each(Slot::expect);
+    }
+
     unsafe fn free(this: *mut ()) {
         // SAFETY: the caller is the last to know the block, which came from a box.
         unsafe { reclaim::bury(this.cast::<Block>()) };
@@ -177,7 +229,6 @@ impl Block {
 
 /// Somebody who looks for a slot.
 struct Search<'a, F> {
-    shard: &'a Shard,
     entry: Entry,
     placed: &'a mut F,
     crowded: usize,
@@ -192,7 +243,7 @@ impl<F: FnMut(Seat)> Search<'_, F> {
     unsafe fn look(&mut self, block: NonNull<Block>, first: Option<NonNull<Slot>>) -> Take {
         let all = (0..BLOCK).map(|index| Block::slot(block, index));
         for slot in first.into_iter().chain(all) {
-            let seat = Seat { slot, shard: Some(NonNull::from(self.shard)) };
+            let seat = Seat::chained(slot);
             // SAFETY: forwarded.
             match unsafe { slot.as_ref() }.take(self.entry, || (self.placed)(seat)) {
                 Take::Busy(false) => {}
@@ -212,7 +263,7 @@ impl Shard {
 
     /// Finds a slot in the chain, or makes one. Says how crowded it was: [`GROWN`], [`COLLIDED`] or 0.
     pub(super) fn take(&self, entry: Entry, placed: &mut impl FnMut(Seat)) -> Result<usize, Closed> {
-        let mut search = Search { shard: self, entry, placed, crowded: 0 };
+        let mut search = Search { entry, placed, crowded: 0 };
         let guard = reclaim::pin();
         // ORDERING: hint (reader).
         let hint = self.hint.load(Ordering::Acquire);
@@ -247,9 +298,9 @@ impl Shard {
 
     /// Makes a block with the entry in it: the push is the registration.
     fn push(&self, mut head: *mut (), search: &mut Search<'_, impl FnMut(Seat)>) -> Result<usize, Closed> {
-        let block = NonNull::from(Box::leak(Box::new(Block::new())));
+        let block = NonNull::from(Box::leak(Box::new(Block::new(self))));
         let slot = Block::slot(block, 0);
-        (search.placed)(Seat { slot, shard: Some(NonNull::from(self)) });
+        (search.placed)(Seat::chained(slot));
         // SAFETY: nobody else knows the block yet.
         unsafe { slot.as_ref() }.preset(search.entry);
         loop {

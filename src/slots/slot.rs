@@ -16,7 +16,7 @@
 //! *seat*: taking a slot releases the entry's contents, closing it acquires them. *closed*: closing releases the end of
 //! the owner, a failed take acquires it. *vacate*: leaving releases what the entry did, whoever frees the owner acquires.
 
-use crate::sync::{AtomicPtr, Ordering, Tagged, addr_bits, strip};
+use crate::sync::{AtomicPtr, Ordering, Tagged, addr_bits, prefetch, strip};
 use std::ptr::{self, NonNull};
 
 const CLOSED: usize = 0b0001;
@@ -218,6 +218,13 @@ impl Slot {
             }
         }
         false
+    }
+
+    /// Asks the processor for whoever sits here.
+    #[inline]
+    pub(crate) fn expect(&self) {
+        // ORDERING: Relaxed. Nothing is looked at.
+        prefetch(strip(self.0.load(Ordering::Relaxed), BITS));
     }
 
     /// Whether somebody sits here; the answer may be old.

@@ -1,7 +1,8 @@
 //! The only door to atomics, cells, threads and wakers.
 //!
 //! Everything above this floor names primitives through `crate::sync`, so that the loom models run the code that
-//! ships. [`real`] is what users get; [`model`] is loom's, and every difference between the two is written down there.
+//! ships. [`real`] is what users get; [`model`] is loom's (or shuttle's, see [`explorer`]), and every difference between the
+//! two is written down there.
 //! Epochs have their own door: [`reclaim`].
 
 #[cfg(not(feature = "loom"))]
@@ -10,28 +11,31 @@ mod real;
 pub(crate) use real::*;
 
 #[cfg(feature = "loom")]
+pub(crate) mod explorer;
+#[cfg(feature = "loom")]
 mod model;
 #[cfg(feature = "loom")]
 mod mortal;
 #[cfg(feature = "loom")]
+pub(crate) use explorer::lazy_static;
+#[cfg(feature = "loom")]
 pub(crate) use model::*;
+#[cfg(feature = "loom")]
+pub(crate) use mortal::Lasting;
 
 pub(crate) mod reclaim;
 mod tagged;
 pub(crate) use tagged::{Tagged, addr_bits, strip};
 
-/// What models need beside the public interface. Outside semver, like the feature.
+/// A run of a model begins.
 #[cfg(feature = "loom")]
-#[doc(hidden)]
-pub mod loom_support {
-    /// A run begins: called first, from the model's main thread.
-    pub fn begin() {
-        super::reclaim::begin();
-        super::mortal::forget();
-    }
+pub(crate) fn begin() {
+    reclaim::begin();
+    mortal::forget();
+}
 
-    /// A run ends: every thread is joined, every context dropped. Panics if anything was leaked.
-    pub fn end() {
-        super::reclaim::end();
-    }
+/// A run of a model ends.
+#[cfg(feature = "loom")]
+pub(crate) fn end() {
+    reclaim::end();
 }

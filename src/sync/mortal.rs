@@ -1,4 +1,4 @@
-//! The model's atomics and cells: loom's, and they know when their memory goes back.
+//! The model's atomics and cells: the explorer's, and they know when their memory goes back.
 //!
 //! loom checks that accesses are ordered; it does not know that memory ends. Here dropping a word counts as a plain write
 //! to it, as giving memory back does: whatever anybody did with the word must have happened before, or loom reports
@@ -7,8 +7,8 @@
 //!
 //! Every word that is made is counted, and must be dropped by the end of its run: what is left was leaked.
 
-use loom::cell;
-use loom::sync::atomic as mock;
+use super::explorer::sync::atomic as mock;
+use super::explorer::{alone, cell};
 use std::cell::Cell;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool as Flag, Ordering::Relaxed};
@@ -20,6 +20,35 @@ std::thread_local! {
 /// How many words have been made and not dropped on this OS thread, which runs all threads of a model.
 pub(super) fn live() -> isize {
     LIVE.get()
+}
+
+/// Something that ends after its run, with loom's statics: its words do not count as leaked.
+pub(crate) struct Lasting<T> {
+    value: T,
+    words: isize,
+}
+
+impl<T> Lasting<T> {
+    pub(crate) fn new(make: impl FnOnce() -> T) -> Self {
+        let before = LIVE.get();
+        let value = make();
+        let words = LIVE.replace(before) - before;
+        Lasting { value, words }
+    }
+}
+
+impl<T> Deref for Lasting<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T> Drop for Lasting<T> {
+    fn drop(&mut self) {
+        LIVE.set(LIVE.get() + self.words);
+    }
 }
 
 /// A new run begins: what a failed one left does not count.
@@ -77,7 +106,7 @@ macro_rules! words {
 
         impl Word for mock::$name {
             fn alone(&mut self) {
-                self.with_mut(|_| ());
+                alone!(self);
             }
         }
 
@@ -110,7 +139,7 @@ pub(crate) type AtomicPtr<T> = Mortal<mock::AtomicPtr<T>>;
 
 impl<T> Word for mock::AtomicPtr<T> {
     fn alone(&mut self) {
-        self.with_mut(|_| ());
+        alone!(self);
     }
 }
 

@@ -1,6 +1,5 @@
-//! The primitives users get: `std`, and `atomic-waker` for the done signal.
+//! The primitives users get: `std`'s.
 
-pub(crate) use atomic_waker::AtomicWaker;
 use std::cell::Cell;
 use std::sync::LazyLock;
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
@@ -12,8 +11,8 @@ pub(crate) use std::thread_local;
 #[inline]
 pub(crate) fn thread_index() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    std::thread_local! {
-        static INDEX: std::cell::Cell<usize> = const { std::cell::Cell::new(usize::MAX) };
+    thread_local! {
+        static INDEX: Cell<usize> = const { Cell::new(usize::MAX) };
     }
     INDEX.with(|index| {
         if index.get() == usize::MAX {
@@ -64,6 +63,19 @@ impl Canary {
     /// The object is about to be given back.
     #[inline(always)]
     pub(crate) fn kill(&self) {}
+}
+
+/// Asks the processor to fetch a line that will be looked at soon. Any address will do.
+#[inline(always)]
+pub(crate) fn prefetch(address: *mut ()) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads nothing: it may name any address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
 }
 
 /// How many ways things are split that threads would fight for: twice the cores, a power of two from 4 to 64.

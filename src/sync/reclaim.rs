@@ -71,7 +71,7 @@ mod imp {
 
 #[cfg(all(feature = "loom", not(crossbeam_loom)))]
 mod imp {
-    use loom::sync::atomic::{AtomicUsize, Ordering};
+    use crate::sync::explorer::sync::atomic::{AtomicUsize, Ordering};
     use std::alloc::{Layout, dealloc};
     use std::cell::RefCell;
 
@@ -89,13 +89,13 @@ mod imp {
         retired: Vec<Retired>,
     }
 
-    // loom runs every thread of a model on one OS thread, one at a time; these hold no scheduling point.
+    // Every thread of a model runs on one OS thread, one at a time; these hold no scheduling point.
     std::thread_local! {
         static DOMAIN: RefCell<Domain> = RefCell::default();
         static GRAVES: RefCell<Vec<(*mut u8, Layout)>> = const { RefCell::new(Vec::new()) };
     }
 
-    loom::lazy_static! {
+    crate::sync::explorer::lazy_static! {
         static ref RETIRES: AtomicUsize = AtomicUsize::new(0);
         static ref UNPINS: AtomicUsize = AtomicUsize::new(0);
     }

@@ -238,7 +238,7 @@ impl Chain {
     }
 
     /// Looks at every cell, first to last.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "loom", feature = "fuzz"))]
     pub(super) fn each(&self, mut look: impl FnMut(&Entry)) {
         let mut at = self.head;
         while let Some(entry) = NonNull::new(at) {
@@ -322,7 +322,7 @@ impl Shelf {
     /// # Safety
     ///
     /// Nobody takes the shelf meanwhile.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "loom", feature = "fuzz"))]
     pub(super) unsafe fn each(&self, look: impl FnMut(&Entry)) {
         // ORDERING: timer-shelf (reader).
         Chain::adopt(self.0.load(Ordering::Acquire)).each(look);

@@ -23,6 +23,18 @@ impl<T: Target> Timers<T> {
         crate::clock::NEVER
     }
 
+    /// A run ends: the dead are swept out, and the pools go back. Panics if a cell is queued still.
+    pub(crate) fn wind_up(&self) {
+        // Each look is cut short where a look at thousands would be.
+        for _ in 0..4 {
+            self.pass(crate::clock::now(), true);
+        }
+        assert_eq!(self.census(), (0, 0), "a cell is queued still");
+        for shard in &self.shards {
+            shard.pool().clear();
+        }
+    }
+
     /// Models do not fork.
     pub(crate) fn after_fork_child(&self) {}
 }

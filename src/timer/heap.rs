@@ -66,7 +66,7 @@ impl Heap {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "loom", feature = "fuzz"))]
     pub(super) fn iter(&self) -> impl Iterator<Item = Keyed> + '_ {
         self.items.iter().copied()
     }

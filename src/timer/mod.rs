@@ -26,6 +26,8 @@
 
 #![cfg_attr(feature = "loom", allow(dead_code, reason = "only the models drive the engine there"))]
 
+#[cfg(all(feature = "fuzz", not(feature = "loom")))]
+pub mod by_hand;
 mod cell;
 #[cfg_attr(feature = "loom", path = "driver_model.rs")]
 mod driver;
@@ -38,7 +40,7 @@ mod runner;
 mod shard;
 mod turn;
 
-#[cfg(all(test, feature = "loom"))]
+#[cfg(all(test, feature = "loom", not(feature = "shuttle")))]
 mod models;
 #[cfg(all(test, not(feature = "loom")))]
 mod tests;
@@ -130,7 +132,7 @@ impl<T: Target> Timers<T> {
     }
 
     /// An engine without a thread: [`turn`](Self::turn) drives it.
-    #[cfg(all(test, not(feature = "loom")))]
+    #[cfg(all(any(test, feature = "fuzz"), not(feature = "loom")))]
     pub(crate) fn manual() -> Self {
         Self::with_driver(Driver::manual())
     }
@@ -234,7 +236,7 @@ impl<T: Target> Timers<T> {
     }
 
     /// Cells queued, and how many of them are live. Looks at every one.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "loom", feature = "fuzz"))]
     pub(crate) fn census(&self) -> (usize, usize) {
         self.shards.iter().map(Shard::census).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }

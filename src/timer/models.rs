@@ -124,12 +124,27 @@ fn sleeps_until(timers: &Timers<Probe>) -> Option<Tick> {
     (!timers.woken()).then_some(next)
 }
 
-/// Runs a model; `bound` is the number of preemptions per schedule, `None` for all schedules.
+/// Runs a model; `bound` is the number of preemptions per schedule, `None` for all schedules. `RIPCORD_LOOM` as for the
+/// models of the tree: `long` allows one more, a number is the bound, and `none` explores all.
 fn model(name: &str, bound: Option<usize>, run: impl Fn() + Send + Sync + 'static) {
+    let bound = match std::env::var("RIPCORD_LOOM").as_deref() {
+        Err(_) if cfg!(crossbeam_loom) => Some(1),
+        Err(_) => bound,
+        Ok("long") => bound.map(|preemptions| preemptions + 1),
+        Ok("none") => None,
+        Ok(number) => Some(number.parse().expect("RIPCORD_LOOM is `long`, `none`, or a bound on preemptions")),
+    };
     let runs = std::sync::Arc::new(Count::new(0));
     let counter = runs.clone();
     let mut builder = loom::model::Builder::new();
+    // All limits are set here, whatever the environment says: a run that was cut short would pass for a proof.
     builder.preemption_bound = bound;
+    builder.max_duration = None;
+    builder.max_permutations = None;
+    builder.checkpoint_file = None;
+    builder.max_branches = 20_000;
+    builder.expect_explicit_explore = false;
+    let start = std::time::Instant::now();
     builder.check(move || {
         counter.fetch_add(1, Plain::Relaxed);
         begin();
@@ -137,8 +152,12 @@ fn model(name: &str, bound: Option<usize>, run: impl Fn() + Send + Sync + 'stati
         end();
     });
     let runs = runs.load(Plain::Relaxed);
-    println!("{name}: {runs} schedules, preemptions {bound:?}");
-    assert!(runs > 1, "a model with one schedule shows nothing");
+    let shown = bound.map_or("none".to_owned(), |bound| bound.to_string());
+    let took = start.elapsed().as_secs_f32();
+    // Past the capture of the test frame: the figures are the point.
+    let line = format!("{name:<44} bound {shown:<5} {runs:>8} interleavings {took:>7.1} s\n");
+    std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
+    assert!(runs > 1, "{name}: one interleaving proves nothing");
 }
 
 /// An engine whose driver has published a wake-up at 5 that is nobody's any more.
@@ -154,7 +173,7 @@ fn stale() -> Arc<Timers<Probe>> {
 /// The driver comes back from its sleep while somebody arms: it does not sleep past the new deadline.
 #[test]
 fn arm_and_turn() {
-    model("arm x turn", None, || {
+    model("timer: arm x turn", None, || {
         let timers = stale();
         let owner = Owner::new(&timers);
         let other = owner.clone();
@@ -172,7 +191,7 @@ fn arm_and_turn() {
 /// The same while registrants look their own shard over, and move what the driver looks for.
 #[test]
 fn arm_and_turn_and_groom() {
-    model("arm, groom x turn", Some(3), || {
+    model("timer: arm, groom x turn", Some(3), || {
         let timers = stale();
         let owners = [Owner::new(&timers), Owner::new(&timers), Owner::new(&timers)];
         let others = owners.clone();
@@ -196,7 +215,7 @@ fn arm_and_turn_and_groom() {
 /// Two registrants of one shard: one lowers the bound that the other finds low, one takes the inbox of both.
 #[test]
 fn two_arm_and_turn() {
-    model("arm x arm x turn", Some(2), || {
+    model("timer: arm x arm x turn", Some(2), || {
         let timers = stale();
         let owners = [Owner::new(&timers), Owner::new(&timers)];
         let arming = [(0, 10), (1, 11)].map(|(which, when)| {
@@ -220,7 +239,7 @@ fn two_arm_and_turn() {
 /// The last handle goes while the deadline fires: the memory outlives the look, and the cell is recycled once.
 #[test]
 fn fire_and_leave() {
-    model("fire x disarm x drop", None, || {
+    model("timer: fire x disarm x drop", None, || {
         let timers = Arc::new(Timers::new());
         let owner = Owner::new(&timers);
         owner.arm(5);
@@ -237,7 +256,7 @@ fn fire_and_leave() {
 /// A released cell serves another target at once, while a pass has it in its hands.
 #[test]
 fn fire_and_reuse() {
-    model("fire x disarm x arm anew", Some(3), || {
+    model("timer: fire x disarm x arm anew", Some(3), || {
         let timers = Arc::new(Timers::new());
         let (first, second) = (Owner::new(&timers), Owner::new(&timers));
         first.arm(5);
@@ -258,7 +277,7 @@ fn fire_and_reuse() {
 /// A deadline is pushed back while its old key surfaces: it ends at the one or at the other, and once.
 #[test]
 fn fire_and_push_back() {
-    model("fire x push back", None, || {
+    model("timer: fire x push back", None, || {
         let timers = Arc::new(Timers::new());
         let owner = Owner::new(&timers);
         owner.arm(5);
@@ -279,7 +298,7 @@ fn fire_and_push_back() {
 /// The owner leaves while its pushed back deadline is put back into the queue.
 #[test]
 fn put_back_and_leave() {
-    model("put back x disarm x drop", None, || {
+    model("timer: put back x disarm x drop", None, || {
         let timers = Arc::new(Timers::new());
         let owner = Owner::new(&timers);
         owner.arm(5);
@@ -296,7 +315,7 @@ fn put_back_and_leave() {
 /// Somebody who waits helps while the driver makes its pass: the one who publishes last has looked last.
 #[test]
 fn two_turns_and_arm() {
-    model("turn x turn x arm", Some(2), || {
+    model("timer: turn x turn x arm", Some(2), || {
         let timers = stale();
         let owner = Owner::new(&timers);
         let (other, helper) = (owner.clone(), timers.clone());

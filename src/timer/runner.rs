@@ -57,7 +57,7 @@ impl Driver {
         }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzz"))]
     pub(super) fn manual() -> Self {
         Driver { manual: true, ..Self::new() }
     }

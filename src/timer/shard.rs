@@ -386,7 +386,7 @@ impl Shard {
     }
 
     /// Cells queued here, and how many of them are live. Looks at every one.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "loom", feature = "fuzz"))]
     pub(super) fn census(&self) -> (usize, usize) {
         let (mut all, mut live) = (0, 0);
         let mut count = |entry: &Entry| {

@@ -161,7 +161,7 @@ pub(super) fn manual() -> &'static Timers<Probe> {
 }
 
 pub(super) fn after(ms: u64) -> Tick {
-    clock::tick_after(Duration::from_millis(ms))
+    clock::When::after(Duration::from_millis(ms)).tick
 }
 
 /// xorshift64*, seeded.

@@ -3,6 +3,9 @@
 #![cfg(not(feature = "loom"))]
 #![allow(dead_code)] // every test binary uses another part of it
 
+pub(crate) mod live;
+pub(crate) mod watch;
+
 use ripcord::{Cause, Context, Error};
 use std::fmt;
 use std::future::Future;

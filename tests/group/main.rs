@@ -1,6 +1,8 @@
 //! Groups: each promise of `ripcord::group` a test, for threads and for futures.
 #![cfg(not(feature = "loom"))]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod errors;
 mod handles;
 mod limit;

@@ -1,33 +1,15 @@
 //! What the chapters share: a small executor, wakers that count, guards.
 
+pub(crate) use crate::common::{block_on, eventually};
 use ripcord::{Cause, Context, Group};
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{self, Poll, Wake, Waker};
-use std::thread::{self, Thread};
-use std::time::Duration;
+use std::thread;
 
 pub(crate) type Fine = Result<(), Cause>;
-
-/// Runs one future on this thread, which sleeps in between.
-pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut task::Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => thread::park(),
-        }
-    }
-}
 
 /// A small executor: a few threads and a queue. It ends when it and all wakers of its tasks are gone.
 pub(crate) struct Pool {
@@ -96,17 +78,6 @@ pub(crate) fn poll_with<F: Future>(future: Pin<&mut F>, wakes: &Arc<Wakes>) -> P
 
 pub(crate) fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut task::Context::from_waker(Waker::noop()))
-}
-
-/// Waits for what another thread does in its own time; what never comes shall not hang the run.
-pub(crate) fn eventually(what: &str, mut happens: impl FnMut() -> bool) {
-    for _ in 0..300_000 {
-        if happens() {
-            return;
-        }
-        thread::sleep(Duration::from_micros(200));
-    }
-    panic!("still waiting for: {what}");
 }
 
 /// Gives way to other tasks once.

@@ -22,6 +22,25 @@ impl End {
     }
 }
 
+/// An instant that is known to lie between two others; the same one twice if it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct When {
+    pub(crate) from: Instant,
+    pub(crate) to: Instant,
+}
+
+impl When {
+    pub(crate) fn exactly(at: Instant) -> When {
+        When { from: at, to: at }
+    }
+    fn earlier(self, other: When) -> When {
+        When { from: self.from.min(other.from), to: self.to.min(other.to) }
+    }
+    pub(crate) fn may_be(&self, at: Instant) -> bool {
+        self.from <= at && at <= self.to
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Background, todo, or what `without_cancel` gives: never ends.
@@ -39,10 +58,12 @@ pub(crate) struct Vertex {
     pub(crate) label: String,
     pub(crate) parent: Option<Id>,
     pub(crate) other: Option<Id>,
+    /// The context at or above this one whose end it shares; none if it never ends.
+    pub(crate) node: Option<Id>,
     pub(crate) end: Option<End>,
-    pub(crate) deadline: Option<Instant>,
+    pub(crate) deadline: Option<When>,
     pub(crate) deadline_cause: Option<String>,
-    /// Contexts, cancel handles and owned futures that the script holds.
+    /// Contexts, cancel handles, guards and futures of it, in the script's hands and in functions and values.
     pub(crate) held: usize,
 }
 
@@ -59,15 +80,33 @@ pub(crate) struct Function {
     pub(crate) call: Call,
     /// The script holds its `AfterFunc`.
     pub(crate) held: bool,
+    /// It keeps a handle, by which it cancels this context when it runs.
+    pub(crate) cancels: Option<Id>,
 }
 
-/// An owned future of a context's end, and how often each of its wakers must have been woken.
+/// A value that keeps a handle, by which it cancels a context when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Grudge {
+    pub(crate) binding: Id,
+    pub(crate) cancels: Id,
+}
+
+/// What is run beside a context: it gives a number when it is told to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    None,
+    Pending { polled: bool },
+    Ready(u32),
+}
+
+/// A future of a context's end, and how often each of its wakers must have been woken.
 #[derive(Debug)]
 pub(crate) struct Waiter {
     pub(crate) on: Id,
     pub(crate) wakes: Vec<usize>,
     /// Polled pending with the last of the wakers, and neither woken nor dropped since.
     pub(crate) armed: bool,
+    pub(crate) work: Work,
 }
 
 #[derive(Debug)]
@@ -82,15 +121,22 @@ pub(crate) struct Model {
     pub(crate) functions: Vec<Function>,
     pub(crate) waiters: Vec<Waiter>,
     pub(crate) foreigns: Vec<Foreign>,
+    pub(crate) grudges: Vec<Grudge>,
 }
 
 impl Model {
     fn add(&mut self, kind: Kind, label: &str, parent: Option<Id>) -> Id {
+        let node = match kind {
+            Kind::Base => None,
+            Kind::Node => Some(self.all.len()),
+            Kind::Value { .. } => self.node_of(parent.expect("a value has a parent")),
+        };
         self.all.push(Vertex {
             kind,
             label: label.to_owned(),
             parent,
             other: None,
+            node,
             end: None,
             deadline: None,
             deadline_cause: None,
@@ -128,7 +174,7 @@ impl Model {
         id
     }
 
-    pub(crate) fn with_deadline(&mut self, parent: Id, at: Option<Instant>, past: bool, cause: Option<String>) -> Id {
+    pub(crate) fn with_deadline(&mut self, parent: Id, at: Option<When>, past: bool, cause: Option<String>) -> Id {
         let id = self.node(parent, None, "");
         self.all[id].deadline_cause = cause;
         self.all[id].deadline = at;
@@ -146,20 +192,15 @@ impl Model {
     }
 
     /// The context at or above this one whose end it shares; none if it never ends.
-    pub(crate) fn node_of(&self, mut id: Id) -> Option<Id> {
-        loop {
-            match self.all[id].kind {
-                Kind::Base => return None,
-                Kind::Node => return Some(id),
-                Kind::Value { .. } => id = self.all[id].parent?,
-            }
-        }
+    pub(crate) fn node_of(&self, id: Id) -> Option<Id> {
+        self.all[id].node
     }
 
     /// The contexts that end this one when they end.
     pub(crate) fn above(&self, node: Id) -> impl Iterator<Item = Id> + '_ {
         let vertex = &self.all[node];
-        [vertex.parent, vertex.other].into_iter().flatten().filter_map(|id| self.node_of(id))
+        let first = vertex.parent.and_then(|id| self.node_of(id));
+        first.into_iter().chain(vertex.other.and_then(|id| self.node_of(id)))
     }
 
     pub(crate) fn end_of(&self, id: Id) -> Option<&End> {
@@ -178,8 +219,8 @@ impl Model {
     }
 
     /// For each context the earliest of its own and its ancestors' deadlines.
-    pub(crate) fn deadlines(&self) -> Vec<Option<Instant>> {
-        let mut all: Vec<Option<Instant>> = Vec::with_capacity(self.all.len());
+    pub(crate) fn deadlines(&self) -> Vec<Option<When>> {
+        let mut all: Vec<Option<When>> = Vec::with_capacity(self.all.len());
         for vertex in &self.all {
             let inherited = |above: Option<Id>| above.and_then(|above| all[above]);
             all.push(match vertex.kind {
@@ -187,7 +228,7 @@ impl Model {
                 Kind::Value { .. } => inherited(vertex.parent),
                 Kind::Node => {
                     let above = inherited(vertex.parent).into_iter().chain(inherited(vertex.other));
-                    above.chain(vertex.deadline).min()
+                    above.chain(vertex.deadline).reduce(When::earlier)
                 }
             });
         }
@@ -215,25 +256,42 @@ impl Model {
         self.parts(id).concat()
     }
 
-    /// Ends this context and all below it that are live; true if it was live itself.
+    /// Ends this context and all below it that are live; true if it was live itself. Then functions run, and may end
+    /// others: all of them without a cause of their own, so the order does not matter.
     pub(crate) fn end(&mut self, id: Id, end: End) -> bool {
         if self.all[id].end.is_some() {
             return false;
         }
+        let mut next = vec![(id, end)];
+        while let Some((id, end)) = next.pop() {
+            if self.all[id].end.is_none() {
+                for target in self.mark(id, end) {
+                    self.all[target].held -= 1;
+                    next.push((target, End::plain(Error::Canceled)));
+                }
+            }
+        }
+        true
+    }
+
+    /// Ends one subtree; what the functions registered there are going to cancel.
+    fn mark(&mut self, id: Id, end: End) -> Vec<Id> {
         let mut ended = vec![false; self.all.len()];
         ended[id] = true;
-        self.all[id].end = Some(end.clone());
         for below in id + 1..self.all.len() {
-            let reached = self.all[below].kind == Kind::Node && self.above(below).any(|above| ended[above]);
-            if reached && self.all[below].end.is_none() {
+            let vertex = &self.all[below];
+            if vertex.kind == Kind::Node && vertex.end.is_none() && self.above(below).any(|above| ended[above]) {
                 ended[below] = true;
                 self.all[below].end = Some(end.clone());
             }
         }
+        self.all[id].end = Some(end);
         let has_ended = |model: &Model, on: Id| model.node_of(on).is_some_and(|node| ended[node]);
+        let mut cancels = Vec::new();
         for n in 0..self.functions.len() {
             if self.functions[n].call == Call::Waiting && has_ended(self, self.functions[n].on) {
                 self.functions[n].call = Call::Run;
+                cancels.extend(self.functions[n].cancels.take());
             }
         }
         for n in 0..self.waiters.len() {
@@ -242,7 +300,7 @@ impl Model {
                 *self.waiters[n].wakes.last_mut().unwrap() += 1;
             }
         }
-        true
+        cancels
     }
 
     /// Its own deadline has come.
@@ -253,7 +311,7 @@ impl Model {
     }
 
     /// Moves the deadline; false, and nothing changed, once the context has ended.
-    pub(crate) fn reset(&mut self, id: Id, at: Option<Instant>, past: bool) -> bool {
+    pub(crate) fn reset(&mut self, id: Id, at: Option<When>, past: bool) -> bool {
         if self.all[id].end.is_some() {
             return false;
         }
@@ -271,33 +329,81 @@ impl Model {
         }
     }
 
-    pub(crate) fn after_func(&mut self, on: Id) -> usize {
-        let call = if self.end_of(on).is_some() { Call::Run } else { Call::Waiting };
-        self.functions.push(Function { on, call, held: true });
+    /// A function, which may keep a handle to cancel a context by.
+    pub(crate) fn after_func(&mut self, on: Id, cancels: Option<Id>) -> usize {
+        let ended = self.end_of(on).is_some();
+        let call = if ended { Call::Run } else { Call::Waiting };
+        self.functions.push(Function { on, call, held: true, cancels: cancels.filter(|_| !ended) });
+        match cancels {
+            Some(target) if ended => drop(self.end(target, End::plain(Error::Canceled))),
+            Some(target) => self.all[target].held += 1,
+            None => {}
+        }
         self.functions.len() - 1
     }
 
+    /// A function goes unrun, with what it keeps.
+    pub(crate) fn drop_function(&mut self, function: usize) {
+        self.functions[function].call = Call::Dropped;
+        if let Some(target) = self.functions[function].cancels.take() {
+            self.all[target].held -= 1;
+        }
+    }
+
     pub(crate) fn stop(&mut self, function: usize) -> bool {
-        let call = &mut self.functions[function].call;
-        let prevented = *call == Call::Waiting;
+        let prevented = self.functions[function].call == Call::Waiting;
         if prevented {
-            *call = Call::Dropped;
+            self.drop_function(function);
         }
         prevented
     }
 
-    pub(crate) fn wait(&mut self, on: Id) -> usize {
-        self.waiters.push(Waiter { on, wakes: Vec::new(), armed: false });
+    /// A value is dropped, and may end a context by that.
+    pub(crate) fn drop_value(&mut self, binding: Id) {
+        if let Some(n) = self.grudges.iter().position(|grudge| grudge.binding == binding) {
+            let target = self.grudges.swap_remove(n).cancels;
+            self.all[target].held -= 1;
+            self.end(target, End::plain(Error::Canceled));
+        }
+    }
+
+    pub(crate) fn wait(&mut self, on: Id, work: Work) -> usize {
+        self.all[on].held += 1;
+        self.waiters.push(Waiter { on, wakes: Vec::new(), armed: false, work });
         self.waiters.len() - 1
     }
 
-    /// A poll, with a new waker or the last one again; the end if the future is ready.
-    pub(crate) fn poll(&mut self, waiter: usize, new_waker: bool) -> Option<&End> {
-        if new_waker || self.waiters[waiter].wakes.is_empty() {
-            self.waiters[waiter].wakes.push(0);
+    /// A poll, with a new waker or the last one again: the end, or the number, or neither.
+    pub(crate) fn poll(&mut self, waiter: usize, new_waker: bool) -> Option<Result<u32, Error>> {
+        let end = self.end_of(self.waiters[waiter].on).map(|end| end.error);
+        let waiter = &mut self.waiters[waiter];
+        if new_waker || waiter.wakes.is_empty() {
+            waiter.wakes.push(0);
         }
-        let ended = self.end_of(self.waiters[waiter].on).is_some();
-        self.waiters[waiter].armed = !ended;
-        self.end_of(self.waiters[waiter].on)
+        if let Some(error) = end {
+            return Some(Err(error));
+        }
+        if let Work::Ready(number) = waiter.work {
+            return Some(Ok(number));
+        }
+        waiter.armed = true;
+        if let Work::Pending { polled } = &mut waiter.work {
+            *polled = true;
+        }
+        None
+    }
+
+    /// What is run beside a context is ready.
+    pub(crate) fn finish_work(&mut self, waiter: usize, number: u32) {
+        let waiter = &mut self.waiters[waiter];
+        if waiter.work == (Work::Pending { polled: true }) {
+            *waiter.wakes.last_mut().unwrap() += 1;
+        }
+        waiter.work = Work::Ready(number);
+    }
+
+    pub(crate) fn drop_waiter(&mut self, waiter: usize) {
+        self.waiters[waiter].armed = false;
+        self.all[self.waiters[waiter].on].held -= 1;
     }
 }

@@ -7,21 +7,24 @@
 
 use super::model::{Call, Id, Kind, Model};
 
-#[derive(Debug, Default)]
-pub(crate) struct Retention {
+#[derive(Debug, Default, Clone, Copy)]
+struct Marks {
     /// Reached from something held, along parents, through everything.
-    leaned_on: Vec<bool>,
+    leaned_on: bool,
     /// The same, and from contexts that a registered function keeps.
-    kept: Vec<bool>,
+    kept: bool,
     /// Seen from a context that is held: its values must live.
-    seen: Vec<bool>,
-    /// Contexts with an own end that may still come: held, timed or waiting for a future, they or one above them.
-    can_end: Vec<bool>,
+    seen: bool,
+    /// Has an own end that may still come: it or one above it is held, timed or waiting for a future.
+    can_end: bool,
     /// The same, counting everything that is leaned on as held.
-    might_end: Vec<bool>,
-    /// Live contexts whose end somebody would hear of.
-    heard: Vec<bool>,
+    might_end: bool,
+    /// Live, and somebody would hear of its end.
+    heard: bool,
 }
+
+#[derive(Debug, Default)]
+pub(crate) struct Retention(Vec<Marks>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
@@ -32,28 +35,16 @@ pub(crate) enum Fate {
 
 impl Retention {
     pub(crate) fn of(model: &Model) -> Retention {
-        let n = model.all.len();
-        let mut it = Retention {
-            leaned_on: vec![false; n],
-            kept: vec![false; n],
-            seen: vec![false; n],
-            can_end: vec![false; n],
-            might_end: vec![false; n],
-            heard: vec![false; n],
-        };
-        for (id, vertex) in model.all.iter().enumerate() {
-            let held = vertex.held > 0;
-            it.leaned_on[id] = held;
-            it.seen[id] = held;
-        }
+        let mut it = Retention(vec![Marks::default(); model.all.len()]);
         it.spread_leaning(model);
         it.may_end(model);
-        it.kept.clone_from(&it.leaned_on);
-        for function in model.functions.iter().filter(|function| function.call == Call::Waiting) {
-            it.kept[function.on] = true;
-            if let Some(node) = model.node_of(function.on) {
-                it.kept[node] = true;
-                it.heard[node] |= it.can_end[node];
+        for function in &model.functions {
+            if function.call == Call::Waiting {
+                it.0[function.on].kept = true;
+                if let Some(node) = model.node_of(function.on) {
+                    it.0[node].kept = true;
+                    it.0[node].heard |= it.0[node].can_end;
+                }
             }
         }
         it.spread_keeping(model);
@@ -64,11 +55,16 @@ impl Retention {
     fn spread_leaning(&mut self, model: &Model) {
         for id in (0..model.all.len()).rev() {
             let vertex = &model.all[id];
-            for above in [vertex.parent, vertex.other].into_iter().flatten() {
-                self.leaned_on[above] |= self.leaned_on[id];
-            }
+            let held = vertex.held > 0;
+            self.0[id].leaned_on |= held;
+            self.0[id].seen |= held;
+            let Marks { leaned_on, seen, .. } = self.0[id];
             if let Some(parent) = vertex.parent {
-                self.seen[parent] |= self.seen[id];
+                self.0[parent].leaned_on |= leaned_on;
+                self.0[parent].seen |= seen;
+            }
+            if let Some(other) = vertex.other {
+                self.0[other].leaned_on |= leaned_on;
             }
         }
     }
@@ -76,41 +72,51 @@ impl Retention {
     fn may_end(&mut self, model: &Model) {
         for (id, vertex) in model.all.iter().enumerate() {
             if vertex.held > 0 {
-                if let Some(node) = model.node_of(id) {
-                    self.can_end[node] = true;
-                    self.heard[node] |= model.all[node].end.is_none();
+                if let Some(node) = vertex.node {
+                    self.0[node].can_end = true;
+                    self.0[node].heard |= model.all[node].end.is_none();
                 }
             }
+            self.0[id].kept = self.0[id].leaned_on;
         }
         for foreign in model.foreigns.iter().filter(|foreign| !foreign.finished) {
-            self.can_end[foreign.on] = true;
+            self.0[foreign.on].can_end = true;
         }
-        for id in 0..model.all.len() {
-            if model.all[id].kind != Kind::Node {
+        for (id, vertex) in model.all.iter().enumerate() {
+            if vertex.kind != Kind::Node {
                 continue;
             }
-            if model.all[id].end.is_some() {
-                self.can_end[id] = false;
-                self.might_end[id] = false;
-                continue;
+            let mut marks = self.0[id];
+            if vertex.end.is_some() {
+                (marks.can_end, marks.might_end) = (false, false);
+            } else {
+                marks.can_end |= vertex.deadline.is_some();
+                marks.might_end = marks.leaned_on;
+                for above in model.above(id) {
+                    marks.can_end |= self.0[above].can_end;
+                    marks.might_end |= self.0[above].might_end;
+                }
+                marks.might_end |= marks.can_end;
             }
-            self.can_end[id] |= model.all[id].deadline.is_some() || model.above(id).any(|above| self.can_end[above]);
-            self.might_end[id] =
-                self.can_end[id] || self.leaned_on[id] || model.above(id).any(|above| self.might_end[above]);
+            self.0[id] = marks;
         }
     }
 
     fn spread_keeping(&mut self, model: &Model) {
-        for id in (0..model.all.len()).rev() {
-            let vertex = &model.all[id];
-            for above in [vertex.parent, vertex.other].into_iter().flatten() {
-                self.kept[above] |= self.kept[id];
+        for (id, vertex) in model.all.iter().enumerate().rev() {
+            let Marks { kept, heard, .. } = self.0[id];
+            if !kept && !heard {
+                continue;
             }
-            if vertex.kind == Kind::Node && vertex.end.is_none() && self.heard[id] {
-                for above in [vertex.parent, vertex.other].into_iter().flatten() {
-                    if let Some(node) = model.node_of(above) {
-                        self.heard[node] = true;
-                    }
+            if let Some(parent) = vertex.parent {
+                self.0[parent].kept |= kept;
+            }
+            if let Some(other) = vertex.other {
+                self.0[other].kept |= kept;
+            }
+            if heard && vertex.kind == Kind::Node && vertex.end.is_none() {
+                for above in model.above(id) {
+                    self.0[above].heard = true;
                 }
             }
         }
@@ -122,15 +128,15 @@ impl Retention {
         match model.node_of(function.on) {
             None if function.held => Fate::Either,
             None => Fate::Goes,
-            Some(node) if self.can_end[node] => Fate::Stays,
-            Some(node) if self.might_end[node] => Fate::Either,
+            Some(node) if self.0[node].can_end => Fate::Stays,
+            Some(node) if self.0[node].might_end => Fate::Either,
             Some(_) => Fate::Goes,
         }
     }
 
     /// A bound value.
     pub(crate) fn value(&self, binding: Id) -> Fate {
-        match (self.seen[binding], self.kept[binding]) {
+        match (self.0[binding].seen, self.0[binding].kept) {
             (true, _) => Fate::Stays,
             (false, true) => Fate::Either,
             (false, false) => Fate::Goes,
@@ -142,9 +148,9 @@ impl Retention {
         let foreign = &model.foreigns[foreign];
         if foreign.finished || model.all[foreign.on].end.is_some() {
             Fate::Goes
-        } else if self.heard[foreign.on] {
+        } else if self.0[foreign.on].heard {
             Fate::Stays
-        } else if self.kept[foreign.on] {
+        } else if self.0[foreign.on].kept {
             Fate::Either
         } else {
             Fate::Goes

@@ -15,11 +15,13 @@ use crate::exchange::Ended;
 use crate::forward::Proxy;
 use crate::hangup::pause;
 use crate::ledger::Ledger;
-use crate::server::{Drained, listen};
+use crate::server::listen;
 use crate::signals;
+use crate::upstream::Upstream;
 use origin::Origin;
 use report::Row;
 use ripcord::Context;
+use ripcord::shutdown::Report;
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
@@ -36,15 +38,26 @@ const MS: Duration = Duration::from_millis(1);
 /// What no request is expected to wait for.
 const AGES: Duration = Duration::from_secs(60);
 
-const PATIENT: Limits = Limits { timeout: AGES, attempt: AGES, idle: AGES, grace: Duration::from_secs(1) };
+const PATIENT: Limits = Limits {
+    timeout: AGES,
+    attempt: AGES,
+    idle: AGES,
+    head: AGES,
+    tries: 2,
+    retry_ratio: 1.0,
+    retry_floor: 0,
+    hedge: None,
+    notice: Duration::ZERO,
+    grace: Duration::from_secs(1),
+};
 const STRICT: Limits = Limits { timeout: Duration::from_millis(1300), attempt: Duration::from_millis(1000), ..PATIENT };
-const BRISK: Limits = Limits { idle: Duration::from_millis(1000), ..PATIENT };
+const BRISK: Limits = Limits { idle: Duration::from_millis(1000), head: Duration::from_millis(600), ..PATIENT };
 
 /// A running proxy.
 struct Front {
     addr: SocketAddr,
     limits: Limits,
-    task: JoinHandle<Drained>,
+    task: JoinHandle<Report>,
 }
 
 /// What the scenes play with.
@@ -68,7 +81,8 @@ struct World {
 pub(crate) async fn run() -> Result<bool, Box<dyn Error>> {
     let started = Instant::now();
     let (ctx, stop) = Context::background().with_timeout_cause(LIMIT, "the demonstration hangs");
-    let server = signals::server_context()?;
+    let (server, signal) = Context::background().with_cancel();
+    signals::listen(signal, |_| {})?;
 
     // Bound, so that nobody else takes the port, and not listening, so that nobody answers.
     let nobody = TcpSocket::new_v4()?;
@@ -93,7 +107,10 @@ pub(crate) async fn run() -> Result<bool, Box<dyn Error>> {
         "strict is a proxy with a request deadline of {:?} and {:?} for an attempt, brisk one",
         STRICT.timeout, STRICT.attempt
     );
-    println!("that closes connections idle for {:?}; the grace after a signal is {:?}\n", BRISK.idle, PATIENT.grace);
+    println!(
+        "that closes connections idle for {:?} or with a head half sent for {:?}; the grace after a signal is {:?}\n",
+        BRISK.idle, BRISK.head, PATIENT.grace
+    );
     println!("{}", report::COLUMNS);
 
     let mut tally = Tally::default();
@@ -180,9 +197,10 @@ fn start(
     let addr = listener.local_addr()?;
     let journal = Arc::clone(journal);
     let write = Arc::new(move |ended: &Ended| journal.lock().expect("nobody panics with it").push(ended.clone()));
-    let proxy = Proxy::new(upstream.to_string(), limits.clone(), Arc::clone(ledger), write);
-    let server = server.clone();
-    let task = tokio::spawn(async move { proxy.serve(&server, listener).await });
+    let shutdown = Proxy::staged(server, limits.notice, limits.grace);
+    let upstream = Upstream { authority: upstream.to_string(), h2: false };
+    let proxy = Proxy::new(upstream, limits.clone(), Arc::clone(ledger), shutdown, write);
+    let task = tokio::spawn(proxy.serve(listener));
     Ok(Front { addr, limits, task })
 }
 

@@ -8,7 +8,7 @@ use crate::hangup::pause;
 use bytes::Bytes;
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 pub(super) async fn play(world: &Arc<World>, tally: &mut Tally) {
@@ -74,7 +74,7 @@ pub(super) async fn play(world: &Arc<World>, tally: &mut Tally) {
         count: 20,
         of: |world| &world.strict,
         path: "/hang",
-        right: |a| a.status == 504 && a.took >= STRICT.attempt && cause(a).contains("did not answer in"),
+        right: |a| a.status == 504 && a.took >= STRICT.attempt && cause(a).contains("the attempt was not finished in"),
     };
     let reset_hang = Ask {
         asked: "reset, hang, strict: request deadline",
@@ -82,7 +82,7 @@ pub(super) async fn play(world: &Arc<World>, tally: &mut Tally) {
         count: 10,
         of: |world| &world.strict,
         path: "/reset-hang",
-        right: |a| a.status == 504 && a.took >= STRICT.timeout && cause(a).contains("not finished in"),
+        right: |a| a.status == 504 && a.took >= STRICT.timeout && cause(a).contains("the request was not finished in"),
     };
     let drip = Ask {
         asked: "drip, strict: deadline inside the body",
@@ -97,8 +97,8 @@ pub(super) async fn play(world: &Arc<World>, tally: &mut Tally) {
         tokio::spawn(reset_hang.play(world)),
         tokio::spawn(cut(world, drip, "not finished in")),
         tokio::spawn(leaving::unread(Arc::clone(world))),
-        tokio::spawn(idle(world, "idle, brisk: nothing after a first request", "200", FAST)),
-        tokio::spawn(idle(world, "idle, brisk: half a request", "", "GET /fast HT")),
+        tokio::spawn(idle(world, "idle, brisk: nothing after a first request", "200", FAST, BRISK.idle)),
+        tokio::spawn(idle(world, "idle, brisk: half a request", "", "GET /fast HT", BRISK.head)),
     ];
     tally.show_all(waiting).await;
     tally.show(&busy(world).await);
@@ -258,6 +258,7 @@ fn idle(
     asked: &'static str,
     answered: &'static str,
     say: &'static str,
+    limit: Duration,
 ) -> impl Future<Output = Row> + use<> {
     let addr = world.brisk.addr;
     let call = move |_| async move {
@@ -266,7 +267,7 @@ fn idle(
         raw.say(say).await?;
         let heard = raw.hear_all().await?;
         let took = asked.elapsed();
-        let right = took >= BRISK.idle && heard.split(' ').nth(1).unwrap_or_default() == answered;
+        let right = took >= limit && heard.split(' ').nth(1).unwrap_or_default() == answered;
         Ok(Outcome { ending: format!("{answered} closed").trim().to_owned(), cause: String::new(), took, right })
     };
     together(Row::new(asked, "closed, not early", 10), (0..10).map(call))

@@ -2,11 +2,9 @@
 //!
 //! No model can foretell such a run, but some things hold in every one: what has ended stays as it ended; whoever
 //! canceled finds everything below ended; every function, value and future goes exactly once; every waiter is woken.
-#![cfg(not(feature = "loom"))]
 
-mod common;
-
-use common::*;
+use crate::common::watch::{Post, Watch};
+use crate::common::*;
 use ripcord::{AfterFunc, CancelHandle, Context, DoneOwned, Error};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -33,6 +31,7 @@ struct Seen(Context, Error, String);
 
 struct Worker<'a> {
     shared: &'a Shared,
+    post: Post,
     random: Random,
     stoppers: Vec<(AfterFunc, Arc<Tale>)>,
     seen: Vec<Seen>,
@@ -165,10 +164,22 @@ impl Worker<'_> {
     fn work(mut self, steps: usize) {
         for step in 0..steps {
             match self.random.below(10) {
-                0 | 1 => self.end(),
-                2..=4 => self.register(),
-                5 => drop(self.pick().0.wait_timeout(Duration::from_micros(50))),
-                _ => self.derive(),
+                0 | 1 => {
+                    self.post.at("end");
+                    self.end();
+                }
+                2..=4 => {
+                    self.post.at("register, stop, wake");
+                    self.register();
+                }
+                5 => {
+                    self.post.at("wait");
+                    let _ = self.pick().0.wait_timeout(Duration::from_micros(50));
+                }
+                _ => {
+                    self.post.at("derive, drop");
+                    self.derive();
+                }
             }
             if step % 200 == 0 {
                 for Seen(ctx, error, cause) in &self.seen {
@@ -180,7 +191,7 @@ impl Worker<'_> {
     }
 }
 
-fn churn(seed: u64, steps: usize) {
+fn churn(watch: &Watch, seed: u64, steps: usize) {
     let (root, root_handle) = Context::background().with_cancel();
     let shared = Shared {
         pool: Mutex::new(vec![(root.with_cancel().0, None), (root.clone(), None)]),
@@ -191,11 +202,11 @@ fn churn(seed: u64, steps: usize) {
         futures: Mutex::default(),
         waiting: Mutex::default(),
     };
-    thread::scope(|scope| {
+    watch.scope(|scope| {
         for n in 0..THREADS {
             let shared = &shared;
-            let random = Random::new(seed * THREADS + n);
-            scope.spawn(move || Worker { shared, random, stoppers: Vec::new(), seen: Vec::new() }.work(steps));
+            let (post, random) = (watch.post("worker"), Random::new(seed * THREADS + n));
+            scope.spawn(move || Worker { shared, post, random, stoppers: Vec::new(), seen: Vec::new() }.work(steps));
         }
         // In every other run the root ends in the middle of it.
         if seed % 2 == 1 {
@@ -229,7 +240,8 @@ fn churn(seed: u64, steps: usize) {
 
 #[test]
 fn a_tree_under_fire_from_all_sides_keeps_its_promises() {
+    let watch = Watch::new();
     for seed in 0..stress(6) as u64 {
-        churn(seed, 1_500);
+        churn(&watch, seed, 1_500);
     }
 }

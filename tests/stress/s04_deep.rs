@@ -1,10 +1,7 @@
-//! Rule G9: trees of any depth and width. Everything here runs on a thread with a stack of 64 KiB, so whatever
+//! S4, rule G9: trees of any depth and width. Everything here runs on a thread with a stack of 64 KiB, so whatever
 //! recurses once per level dies.
-#![cfg(not(feature = "loom"))]
 
-mod common;
-
-use common::*;
+use crate::common::*;
 use ripcord::{Cause, Context, Error};
 use std::sync::{Mutex, PoisonError};
 use std::task::Poll;
@@ -42,7 +39,7 @@ fn mixed(n: usize, ctx: &Context) -> Context {
 }
 
 #[test]
-fn g9_a_million_relays_pass_a_cancel_on() {
+fn s4_g9_a_million_relays_pass_a_cancel_on() {
     on_a_small_stack(|| {
         let (root, handle) = Context::background().with_cancel();
         let leaf = chain(&root, DEEP, |_, ctx| ctx.with_cancel().0);
@@ -64,7 +61,7 @@ fn g9_a_million_relays_pass_a_cancel_on() {
 }
 
 #[test]
-fn g9_a_million_relays_go_with_the_last_leaf() {
+fn s4_g9_a_million_relays_go_with_the_last_leaf() {
     on_a_small_stack(|| {
         let value = Tale::new();
         let leaf = chain(&Context::background().with_value(value.probe()), DEEP, |_, ctx| ctx.with_cancel().0);
@@ -76,7 +73,7 @@ fn g9_a_million_relays_go_with_the_last_leaf() {
 }
 
 #[test]
-fn g9_a_million_mixed_levels_derive_look_up_format_cancel_and_drop() {
+fn s4_g9_a_million_mixed_levels_derive_look_up_format_cancel_and_drop() {
     on_a_small_stack(|| {
         let value = Tale::new();
         let (root, handle) = Context::background().with_value(value.probe()).with_value("root").with_cancel();
@@ -100,7 +97,7 @@ fn g9_a_million_mixed_levels_derive_look_up_format_cancel_and_drop() {
 }
 
 #[test]
-fn g9_a_million_levels_with_all_handles_held_are_dropped_from_either_end() {
+fn s4_g9_a_million_levels_with_all_handles_held_are_dropped_from_either_end() {
     for from_the_leaf in [false, true] {
         on_a_small_stack(move || {
             let value = Tale::new();
@@ -120,7 +117,7 @@ fn g9_a_million_levels_with_all_handles_held_are_dropped_from_either_end() {
 }
 
 #[test]
-fn g9_a_million_levels_are_dropped_after_their_end_in_any_order() {
+fn s4_g9_a_million_levels_are_dropped_after_their_end_in_any_order() {
     on_a_small_stack(|| {
         let value = Tale::new();
         let (root, handle) = Context::background().with_value(value.probe()).with_cancel();
@@ -138,7 +135,7 @@ fn g9_a_million_levels_are_dropped_after_their_end_in_any_order() {
 }
 
 #[test]
-fn g9_a_million_born_ended_levels() {
+fn s4_g9_a_million_born_ended_levels() {
     on_a_small_stack(|| {
         let value = Tale::new();
         let (root, handle) = Context::background().with_value(value.probe()).with_cancel();
@@ -154,7 +151,7 @@ fn g9_a_million_born_ended_levels() {
 }
 
 #[test]
-fn g9_a_million_values_and_detachments() {
+fn s4_g9_a_million_values_and_detachments() {
     on_a_small_stack(|| {
         let value = Tale::new();
         let leaf = chain(&Context::background().with_value(value.probe()), DEEP, |n, ctx| match n % 3 {
@@ -171,7 +168,7 @@ fn g9_a_million_values_and_detachments() {
 }
 
 #[test]
-fn g9_a_million_merges_down_the_other_side() {
+fn s4_g9_a_million_merges_down_the_other_side() {
     on_a_small_stack(|| {
         let (root, handle) = Context::background().with_cancel();
         let leaf = chain(&root, DEEP / 2, |_, ctx| Context::background().with_cancel_from(ctx).0);
@@ -188,7 +185,7 @@ fn g9_a_million_merges_down_the_other_side() {
 }
 
 #[test]
-fn g9_the_deadline_of_a_root_reaches_a_leaf_far_below() {
+fn s4_g9_the_deadline_of_a_root_reaches_a_leaf_far_below() {
     on_a_small_stack(|| {
         let (root, handle) = Context::background().with_deadline_cause(far(), "root");
         let leaf = chain(&root, DEEP / 4, |_, ctx| ctx.with_cancel().0);
@@ -200,7 +197,7 @@ fn g9_the_deadline_of_a_root_reaches_a_leaf_far_below() {
 }
 
 #[test]
-fn g9_a_function_far_below_is_dropped_when_nothing_above_can_end_it() {
+fn s4_g9_a_function_far_below_is_dropped_when_nothing_above_can_end_it() {
     on_a_small_stack(|| {
         let tale = Tale::new();
         let (root, handle) = Context::background().with_cancel();
@@ -215,7 +212,7 @@ fn g9_a_function_far_below_is_dropped_when_nothing_above_can_end_it() {
 
 /// Values, causes and functions are user code: what they hold goes one after the other all the same.
 #[test]
-fn g9_a_chain_of_values_that_hold_contexts() {
+fn s4_g9_a_chain_of_values_that_hold_contexts() {
     struct Holds(#[expect(dead_code)] Context);
     on_a_small_stack(|| {
         let value = Tale::new();
@@ -230,7 +227,7 @@ fn g9_a_chain_of_values_that_hold_contexts() {
 }
 
 #[test]
-fn g9_a_chain_of_causes_that_hold_contexts() {
+fn s4_g9_a_chain_of_causes_that_hold_contexts() {
     #[derive(Debug)]
     struct Holds(#[expect(dead_code)] Context);
     impl std::fmt::Display for Holds {
@@ -254,7 +251,7 @@ fn g9_a_chain_of_causes_that_hold_contexts() {
 }
 
 #[test]
-fn g9_a_chain_of_functions_that_cancel_the_next_context() {
+fn s4_g9_a_chain_of_functions_that_cancel_the_next_context() {
     on_a_small_stack(|| {
         let (first, first_handle) = Context::background().with_cancel();
         let mut last = first;
@@ -269,7 +266,7 @@ fn g9_a_chain_of_functions_that_cancel_the_next_context() {
 }
 
 #[test]
-fn g9_a_chain_of_functions_that_hold_the_next_handle_is_dropped_unrun() {
+fn s4_g9_a_chain_of_functions_that_hold_the_next_handle_is_dropped_unrun() {
     on_a_small_stack(|| {
         let tale = Tale::new();
         let (first, first_handle) = Context::background().with_cancel();
@@ -288,7 +285,7 @@ fn g9_a_chain_of_functions_that_hold_the_next_handle_is_dropped_unrun() {
 }
 
 #[test]
-fn g9_a_hundred_thousand_children_of_one_parent_leave_in_any_order() {
+fn s4_g9_a_hundred_thousand_children_of_one_parent_leave_in_any_order() {
     on_a_small_stack(|| {
         let (root, handle) = Context::background().with_cancel();
         let mut random = Random::new(6);
@@ -311,7 +308,7 @@ fn assert_canceled_by_eight(root: &Context) {
 }
 
 #[test]
-fn g9_a_hundred_thousand_functions_and_waiters_of_one_context() {
+fn s4_g9_a_hundred_thousand_functions_and_waiters_of_one_context() {
     on_a_small_stack(|| {
         let (root, handle) = Context::background().with_cancel();
         let tale = Tale::new();

@@ -1,0 +1,136 @@
+//! A fixed amount of one row's work, for an instruction counter: `gates <row> <times>`. Run by `ci/gates` under callgrind
+//! with N and 2N; the difference is the work alone.
+//!
+//! Rows: P1 a child, created and dropped; P3 the same with a 30 s timeout; P6 a parent of 100 built,
+//! canceled and dropped, P6b the same without the cancel, so that the difference is the cancel; P7 a `done()` polled once and dropped; P14 a value found at depth 10.
+//!
+//! T1, T3, T4, T7 do P1, P3, a look and P7 on four threads at one context with 200 live children: `ci/lines` counts which
+//! of their memory accesses go to lines that another thread uses too. Run as a bench without arguments it does each row a
+//! few times.
+
+use ripcord::{CancelHandle, Context, Error};
+use std::future::Future;
+use std::hint::black_box;
+use std::pin::pin;
+use std::sync::Barrier;
+use std::task::{Poll, Waker};
+use std::thread;
+use std::time::Duration;
+
+struct Key(u64);
+struct Other<const N: usize>;
+
+fn p1(times: u64) {
+    let (parent, _handle) = Context::background().with_cancel();
+    for _ in 0..times {
+        drop(black_box(parent.with_cancel()));
+    }
+}
+
+fn p3(times: u64) {
+    let (parent, _handle) = Context::background().with_cancel();
+    for _ in 0..times {
+        drop(black_box(parent.with_timeout(Duration::from_secs(30))));
+    }
+}
+
+fn tree(times: u64, end: fn(&CancelHandle), expected: Option<Error>) {
+    for _ in 0..times {
+        let (parent, handle) = Context::background().with_cancel();
+        let children: Vec<_> = (0..100).map(|_| parent.with_cancel()).collect();
+        end(&handle);
+        assert_eq!(children[99].0.err(), expected);
+    }
+}
+
+fn p6(times: u64) {
+    tree(times, CancelHandle::cancel, Some(Error::Canceled));
+}
+
+fn p6b(times: u64) {
+    tree(times, |_| (), None);
+}
+
+fn p7(times: u64) {
+    let (ctx, _handle) = Context::background().with_cancel();
+    let mut task = std::task::Context::from_waker(Waker::noop());
+    for _ in 0..times {
+        let mut done = pin!(ctx.done());
+        assert_eq!(black_box(done.as_mut().poll(&mut task)), Poll::Pending);
+    }
+}
+
+fn p14(times: u64) {
+    let (root, _handle) = Context::background().with_cancel();
+    let mut leaf = root.with_value(Key(1));
+    for level in 1..10 {
+        leaf = match level % 4 {
+            0 => leaf.with_value(Other::<0>),
+            2 => leaf.with_value(Other::<1>),
+            _ => leaf.with_cancel().0,
+        };
+    }
+    let mut sum = 0;
+    for _ in 0..times {
+        sum += black_box(&leaf).value::<Key>().map_or(0, |key| key.0);
+    }
+    assert_eq!(sum, times);
+}
+
+/// So many times on each of four threads, all alive from the first to the last.
+fn on_four(times: u64, work: impl Fn(&Context) + Sync) {
+    let (parent, _handle) = Context::background().with_cancel();
+    // Enough for it to give every thread a place of its own.
+    let _siblings: Vec<_> = (0..200).map(|_| parent.with_cancel()).collect();
+    let together = Barrier::new(4);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                // What a thread does once.
+                (0..20).for_each(|_| work(&parent));
+                together.wait();
+                (0..times).for_each(|_| work(&parent));
+                together.wait();
+            });
+        }
+    });
+}
+
+fn t1(times: u64) {
+    on_four(times, |parent| drop(black_box(parent.with_cancel())));
+}
+
+fn t3(times: u64) {
+    on_four(times, |parent| drop(black_box(parent.with_timeout(Duration::from_secs(30)))));
+}
+
+fn t4(times: u64) {
+    on_four(times, |parent| assert!(!black_box(parent).is_done()));
+}
+
+fn t7(times: u64) {
+    on_four(times, |parent| {
+        let mut done = pin!(parent.done());
+        let mut task = std::task::Context::from_waker(Waker::noop());
+        assert_eq!(black_box(done.as_mut().poll(&mut task)), Poll::Pending);
+    });
+}
+
+/// Does a row's work so many times.
+type Work = fn(u64);
+
+fn main() {
+    #[rustfmt::skip]
+    let rows: [(&str, Work); 10] = [
+        ("P1", p1), ("P3", p3), ("P6", p6), ("P6b", p6b), ("P7", p7), ("P14", p14), ("T1", t1), ("T3", t3), ("T4", t4), ("T7", t7),
+    ];
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    if let [row, times] = arguments.as_slice() {
+        let (_, work) = rows.iter().find(|(name, _)| name == row).expect("one of the rows");
+        work(times.parse().expect("how many times"));
+    } else {
+        for (_, work) in rows {
+            work(10);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! A small reverse proxy with a keep-alive pool, whose only question to [`Life`] is what ends when.
+
+use crate::life::{Ended, Life};
+use crate::socket::Shared;
+use http_body_util::{Either, Full};
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::server::conn::http1 as server;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode, Version, header};
+use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context as Task, Poll, ready};
+use tokio::net::{TcpListener, TcpStream};
+
+struct Proxy<L: Life> {
+    life: L,
+    upstream: SocketAddr,
+    resting: Mutex<Vec<Line<L>>>,
+}
+
+struct Line<L: Life> {
+    sender: SendRequest<Incoming>,
+    line: L::Line,
+}
+
+/// A response body, with the request that it belongs to and the connection that it comes by.
+struct Held<L: Life> {
+    body: Incoming,
+    request: L::Request,
+    client: L::Client,
+    proxy: Arc<Proxy<L>>,
+    line: Option<(Line<L>, L::Tie)>,
+}
+
+pub(crate) async fn serve<L: Life>(listener: TcpListener, upstream: SocketAddr) {
+    let proxy = Arc::new(Proxy { life: L::server(), upstream, resting: Mutex::default() });
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        let _ = stream.set_nodelay(true);
+        let (proxy, stream) = (Arc::clone(&proxy), Arc::new(stream));
+        tokio::spawn(async move {
+            let client = proxy.life.client(&stream);
+            let service = {
+                let client = client.clone();
+                service_fn(move |request| answer(Arc::clone(&proxy), client.clone(), request))
+            };
+            let io = TokioIo::new(Shared(Arc::clone(&stream)));
+            let connection = server::Builder::new().serve_connection(io, service);
+            let connection = async { drop(connection.await) };
+            L::serve(client, stream, connection).await;
+        });
+    }
+}
+
+type Answer<L> = Response<Either<Held<L>, Full<Bytes>>>;
+
+async fn answer<L: Life>(
+    proxy: Arc<Proxy<L>>,
+    client: L::Client,
+    request: Request<Incoming>,
+) -> Result<Answer<L>, Infallible> {
+    let life = L::request(&client);
+    let refuse = |status| {
+        let mut response = Response::new(Either::Right(Full::default()));
+        *response.status_mut() = status;
+        Ok(response)
+    };
+    let (mut head, body) = request.into_parts();
+    head.headers.remove(header::CONNECTION);
+    head.version = Version::HTTP_11;
+    let head = L::attempt(&life, exchange(&proxy, &life, Request::from_parts(head, body))).await;
+    let (response, line) = match head {
+        Ok(Ok(head)) => head,
+        Ok(Err(_)) => return refuse(StatusCode::BAD_GATEWAY),
+        Err(Ended) => return refuse(StatusCode::GATEWAY_TIMEOUT),
+    };
+    let (mut head, body) = response.into_parts();
+    head.headers.remove(header::CONNECTION);
+    head.extensions.clear();
+    let mut held = Held { body, request: life, client, proxy, line: Some(line) };
+    if held.body.is_end_stream() {
+        held.complete();
+    }
+    Ok(Response::from_parts(head, Either::Left(held)))
+}
+
+async fn exchange<L: Life>(
+    proxy: &Arc<Proxy<L>>,
+    life: &L::Request,
+    request: Request<Incoming>,
+) -> io::Result<(Response<Incoming>, (Line<L>, L::Tie))> {
+    let rested = proxy.resting.lock().expect("nobody panics with it").pop();
+    let mut line = match rested.filter(|line| !line.sender.is_closed()) {
+        Some(line) => line,
+        None => connect(proxy).await?,
+    };
+    let tie = L::tie(life, &line.line);
+    line.sender.ready().await.map_err(io::Error::other)?;
+    let response = line.sender.send_request(request).await.map_err(io::Error::other)?;
+    Ok((response, (line, tie)))
+}
+
+async fn connect<L: Life>(proxy: &Arc<Proxy<L>>) -> io::Result<Line<L>> {
+    let stream = TcpStream::connect(proxy.upstream).await?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    let line = proxy.life.line();
+    tokio::spawn(L::keep(line.clone(), async move {
+        let _ = connection.await;
+    }));
+    Ok(Line { sender, line })
+}
+
+impl<L: Life> Held<L> {
+    fn complete(&mut self) {
+        if let Some((line, tie)) = self.line.take() {
+            if L::untie(tie) {
+                self.proxy.resting.lock().expect("nobody panics with it").push(line);
+            }
+            L::done(&self.client);
+        }
+    }
+}
+
+impl<L: Life> Unpin for Held<L> {}
+
+impl<L: Life> Body for Held<L> {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        let held = self.get_mut();
+        let cut = || Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
+        if held.line.is_some() && L::is_over(&held.request) {
+            held.line = None;
+            return cut();
+        }
+        let frame = match Pin::new(&mut held.body).poll_frame(task) {
+            Poll::Ready(frame) => frame.map(|frame| frame.map_err(io::Error::other)),
+            // Only who has to wait listens for the end.
+            Poll::Pending => {
+                ready!(L::poll_end(&mut held.request, task));
+                held.line = None;
+                return cut();
+            }
+        };
+        if frame.is_none() || held.body.is_end_stream() {
+            held.complete();
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,117 @@
+//! The one deadline of a connection. It means something else in each phase, and is moved when the phase changes: one store.
+//!
+//! ```text
+//! idle  --first byte of a head-->  head  --request-->  busy  --last request ends-->  idle
+//! ```
+//!
+//! A client that drips a head byte by byte does not push it back: the head as a whole has its time.
+
+use crate::hangup::Shared;
+use ripcord::CancelHandle;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::task::{Context as Task, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// How an HTTP/2 connection begins. Later its bytes need not be about requests, so it has no phase "head".
+const PREFACE: &[u8] = b"PRI ";
+
+pub(crate) struct Pace {
+    handle: CancelHandle,
+    times: Times,
+    /// Requests under way: many at once on HTTP/2.
+    busy: AtomicUsize,
+    /// In the phase "head", or never to be.
+    reading: AtomicBool,
+    known: AtomicBool,
+    h2: AtomicBool,
+}
+
+/// What each phase may take.
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Times {
+    pub(crate) idle: Duration,
+    pub(crate) head: Duration,
+    pub(crate) busy: Duration,
+}
+
+impl Pace {
+    /// The deadline is taken to be set to the idle time.
+    pub(crate) fn new(handle: CancelHandle, times: Times) -> Arc<Pace> {
+        let (busy, no) = (AtomicUsize::new(0), || AtomicBool::new(false));
+        Arc::new(Pace { handle, times, busy, reading: no(), known: no(), h2: no() })
+    }
+
+    /// A request. False: the connection's time was over.
+    pub(crate) fn begin(&self) -> bool {
+        self.busy.fetch_add(1, SeqCst);
+        self.reading.store(false, SeqCst);
+        self.handle.reset_timeout(self.times.busy)
+    }
+
+    /// A request has ended, response and all. False: the connection's time was over.
+    pub(crate) fn end(&self) -> bool {
+        if self.busy.fetch_sub(1, SeqCst) > 1 {
+            return true;
+        }
+        let live = self.handle.reset_timeout(self.times.idle);
+        // One that began in between has had its time overwritten.
+        if self.busy.load(SeqCst) > 0 { self.handle.reset_timeout(self.times.busy) } else { live }
+    }
+
+    /// Something was read.
+    fn heard(&self, bytes: &[u8]) {
+        if !self.known.swap(true, SeqCst) && bytes.starts_with(PREFACE) {
+            self.h2.store(true, SeqCst);
+        }
+        if self.busy.load(SeqCst) == 0 && !self.h2.load(SeqCst) && !self.reading.swap(true, SeqCst) {
+            self.handle.reset_timeout(self.times.head);
+        }
+    }
+}
+
+/// A client's stream, which tells its pace what it hears.
+pub(crate) struct Paced {
+    pub(crate) io: Shared,
+    pub(crate) pace: Arc<Pace>,
+}
+
+impl AsyncRead for Paced {
+    fn poll_read(mut self: Pin<&mut Self>, task: &mut Task<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(task, buf))?;
+        if buf.filled().len() > before {
+            self.pace.heard(&buf.filled()[before..]);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Paced {
+    fn poll_write(mut self: Pin<&mut Self>, task: &mut Task<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(task, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        task: &mut Task<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(task, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(task)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(task)
+    }
+}

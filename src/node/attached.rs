@@ -1,0 +1,105 @@
+//! What a bridge hangs onto a node: something lazily made, and a waker that tells it of the end.
+//!
+//! One word, null until it is asked for. The waker waits in the node's own slots like everybody's, so it must be taken
+//! out of there before the node counts who is left in them: see [`Attachment::let_go`].
+
+#[cfg(feature = "crossbeam-channel")]
+pub(super) use real::Attachment;
+#[cfg(feature = "crossbeam-channel")]
+pub(crate) use real::Thing;
+
+/// Without a bridge that needs it there is no word.
+#[cfg(not(feature = "crossbeam-channel"))]
+pub(super) struct Attachment;
+
+#[cfg(not(feature = "crossbeam-channel"))]
+impl Attachment {
+    pub(super) fn new() -> Attachment {
+        Attachment
+    }
+
+    /// The last handle of the node is gone.
+    #[inline(always)]
+    pub(super) fn let_go(&self) {}
+
+    /// # Safety
+    ///
+    /// None here.
+    #[inline(always)]
+    pub(super) unsafe fn free(&self) {}
+}
+
+#[cfg(feature = "crossbeam-channel")]
+mod real {
+    use crate::sync::{AtomicPtr, Ordering, UnsafeCell};
+    use std::any::Any;
+    use std::ptr;
+
+    /// What is lazily made: kept as long as the node.
+    pub(crate) type Thing = Box<dyn Any + Send + Sync>;
+
+    pub(in crate::node) struct Attachment(AtomicPtr<Attached>);
+
+    struct Attached {
+        thing: Thing,
+        /// Its drop takes the waker out of the slots. Touched by `let_go` alone.
+        waiting: UnsafeCell<Option<Thing>>,
+    }
+
+    impl Attachment {
+        pub(in crate::node) fn new() -> Attachment {
+            Attachment(AtomicPtr::new(ptr::null_mut()))
+        }
+
+        /// What is attached.
+        pub(in crate::node) fn thing(&self) -> Option<&Thing> {
+            // ORDERING: attached (reader).
+            let attached = self.0.load(Ordering::Acquire);
+            // SAFETY: kept until the node is freed.
+            (!attached.is_null()).then(|| unsafe { &(*attached).thing })
+        }
+
+        /// Attaches a thing, and what makes its waker wait, unless there is one: then these are dropped. The one that holds.
+        pub(in crate::node) fn hang(&self, thing: Thing, waiting: Thing) -> &Thing {
+            let fresh = Box::into_raw(Box::new(Attached { thing, waiting: UnsafeCell::new(Some(waiting)) }));
+            // ORDERING: attached (both ends). Whoever finds it sees what was made.
+            let holds = match self.0.compare_exchange(ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => fresh,
+                Err(first) => {
+                    // SAFETY: not published: ours alone.
+                    drop(unsafe { Box::from_raw(fresh) });
+                    first
+                }
+            };
+            // SAFETY: kept until the node is freed.
+            unsafe { &(*holds).thing }
+        }
+
+        /// The last handle of the node is gone: the waker leaves the node's slots, or would keep it for ever.
+        pub(in crate::node) fn let_go(&self) {
+            // ORDERING: attached (reader).
+            let attached = self.0.load(Ordering::Acquire);
+            if attached.is_null() {
+                return;
+            }
+            // SAFETY: kept until the node is freed.
+            let waiting = unsafe { &(*attached).waiting };
+            waiting.with_mut(|waiting| {
+                // SAFETY: called once, by the last who had a handle; nobody else looks at it.
+                unsafe { *waiting = None };
+            });
+        }
+
+        /// # Safety
+        ///
+        /// The node is being freed; its last handle had let go.
+        pub(in crate::node) unsafe fn free(&self) {
+            // ORDERING: none. Nobody else is left.
+            let attached = self.0.load(Ordering::Relaxed);
+            if !attached.is_null() {
+                // SAFETY: it came from a box, and the node is its only owner.
+                drop(unsafe { Box::from_raw(attached) });
+            }
+        }
+    }
+}
