@@ -1,0 +1,3 @@
+#![cfg_attr(fuzzing, no_main)]
+
+ripcord_fuzz::entry!(ripcord_fuzz::http::TARGET);
