@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::body::Body;
 use axum::routing::get;
+use bridge_tests::bounded::run;
 use bridge_tests::world::{Witness, eventually};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Version};
@@ -23,12 +24,6 @@ struct World {
     at: SocketAddr,
     root: CancelHandle,
     witness: Witness,
-}
-
-/// Runs a test on a thread of its own, beside two for its tasks: it may block. Not for ever.
-fn run<F: Future<Output = ()>>(test: F) {
-    let rt = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    rt.block_on(async { tokio::time::timeout(Duration::from_secs(60), test).await.expect("hangs") });
 }
 
 /// What handlers do is in their paths.
@@ -115,7 +110,7 @@ const BOTH: [Version; 2] = [Version::HTTP_11, Version::HTTP_2];
 
 #[test]
 fn a_handler_takes_the_requests_context_as_an_argument() {
-    run(async {
+    run(async || {
         let world = serve(|layer| layer).await;
         for version in BOTH {
             let said = |text: &str| (StatusCode::OK, Some(text.to_owned()));
@@ -132,7 +127,7 @@ fn a_handler_takes_the_requests_context_as_an_argument() {
 
 #[test]
 fn without_the_layer_it_is_a_500_that_says_why() {
-    run(async {
+    run(async || {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, routes(&Witness::default())).await });
@@ -145,7 +140,7 @@ fn without_the_layer_it_is_a_500_that_says_why() {
 
 #[test]
 fn a_deadline_is_a_504_or_the_handlers_own_page() {
-    run(async {
+    run(async || {
         let world = serve(|layer| layer).await;
         for version in BOTH {
             assert_eq!(
@@ -167,7 +162,7 @@ fn a_deadline_is_a_504_or_the_handlers_own_page() {
 
 #[test]
 fn a_deadline_in_the_body_is_a_body_that_is_not_whole() {
-    run(async {
+    run(async || {
         let world = serve(|layer| layer).await;
         for version in BOTH {
             let (status, text) = fetch(world.at, version, "/stream", Some("100")).await;
@@ -182,7 +177,7 @@ fn a_deadline_in_the_body_is_a_body_that_is_not_whole() {
 
 #[test]
 fn the_servers_own_budget_holds_for_everybody() {
-    run(async {
+    run(async || {
         let world = serve(|layer| layer.policy(Policy::untrusted().budget(Duration::from_millis(50)))).await;
         assert_eq!(fetch(world.at, Version::HTTP_11, "/stall", None).await.0, StatusCode::GATEWAY_TIMEOUT);
         assert_eq!(fetch(world.at, Version::HTTP_11, "/stall", Some("3600000")).await.0, StatusCode::GATEWAY_TIMEOUT);
@@ -193,7 +188,7 @@ fn the_servers_own_budget_holds_for_everybody() {
 
 #[test]
 fn a_client_that_goes_ends_the_context_before_and_in_the_body() {
-    run(async {
+    run(async || {
         let world = serve(|layer| layer).await;
         let mut n = 0;
         for version in BOTH {
@@ -220,7 +215,7 @@ fn a_client_that_goes_ends_the_context_before_and_in_the_body() {
 
 #[test]
 fn a_shutdown_is_a_503_for_who_waits_and_who_comes() {
-    run(async {
+    run(async || {
         let world = serve(|layer| layer).await;
         let at = world.at;
         let waiting = tokio::spawn(async move { fetch(at, Version::HTTP_11, "/stall", None).await });
@@ -237,7 +232,7 @@ fn a_shutdown_is_a_503_for_who_waits_and_who_comes() {
 fn a_middleware_may_put_another_context_in_its_place() {
     #[derive(Debug, PartialEq)]
     struct User(&'static str);
-    run(async {
+    run(async || {
         let who = |ctx: Context| async move { ctx.value::<User>().map_or("nobody", |user| user.0) };
         let bind = |mut request: axum::extract::Request, next: axum::middleware::Next| async move {
             let ctx = request.extensions().get::<Context>().unwrap().with_value(User("ada"));

@@ -4,6 +4,7 @@
 
 use axum::Router;
 use axum::routing::get;
+use bridge_tests::bounded::run;
 use bridge_tests::grpc::{STREAM, UNARY};
 use bridge_tests::wire::Wire;
 use bridge_tests::world::{Witness, eventually, serve};
@@ -22,7 +23,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tower::{Layer, ServiceExt, service_fn};
 
 /// An Envoy on loopback: `/ripcord.Test/` goes to one server by HTTP/2, everything else to another by HTTP/1. A route has
-/// one second, and a gRPC call what its header says.
+/// one second. A gRPC call has what its header says, and it is the server that sees to that; an `x-watched` one has 300 ms
+/// by a timer of Envoy's, of which the server hears nothing.
 struct Envoy {
     child: Child,
     at: SocketAddr,
@@ -49,8 +51,12 @@ static_resources:
             - name: all
               domains: ["*"]
               routes:
+              - match: { prefix: "/ripcord.Test/", headers: [{ name: x-watched, present_match: true }] }
+                route: { cluster: grpc, timeout: 0s, max_stream_duration: { max_stream_duration: 0.3s } }
+                # Envoy writes its own time there: two timers would race.
+                request_headers_to_remove: [grpc-timeout]
               - match: { prefix: "/ripcord.Test/" }
-                route: { cluster: grpc, timeout: 0s, max_stream_duration: { grpc_timeout_header_max: 0s } }
+                route: { cluster: grpc, timeout: 0s }
               - match: { prefix: "/" }
                 route: { cluster: plain, timeout: 1s }
   clusters:
@@ -163,15 +169,9 @@ async fn call(
     Ok((status, String::from_utf8(text.to_vec())?))
 }
 
-/// Runs a test on a thread of its own, beside two for its tasks: it may block. Not for ever.
-fn run<F: Future<Output = ()>>(test: F) {
-    let rt = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    rt.block_on(async { tokio::time::timeout(Duration::from_secs(60), test).await.expect("hangs") });
-}
-
 #[test]
 fn what_we_ask_of_envoy_is_what_it_tells_the_server() {
-    run(async {
+    run(async || {
         let plain = plain().await;
         let envoy = Envoy::start(plain.at, plain.at);
         let (ctx, _handle) = Context::background().with_timeout(Duration::from_secs(30));
@@ -187,7 +187,7 @@ fn what_we_ask_of_envoy_is_what_it_tells_the_server() {
 
 #[test]
 fn envoys_own_second_reaches_the_server_and_ends_the_handler() {
-    run(async {
+    run(async || {
         let plain = plain().await;
         let envoy = Envoy::start(plain.at, plain.at);
         let (_, said) = call(envoy.at, "/tell", None, &[]).await.unwrap();
@@ -203,7 +203,7 @@ fn envoys_own_second_reaches_the_server_and_ends_the_handler() {
 /// Why a zero is never written: Envoy takes it for no limit.
 #[test]
 fn zero_is_no_limit_to_envoy() {
-    run(async {
+    run(async || {
         let plain = plain().await;
         let envoy = Envoy::start(plain.at, plain.at);
         assert_eq!(call(envoy.at, "/slow", None, &[]).await.unwrap().0, 504, "a second is not enough");
@@ -216,7 +216,7 @@ fn zero_is_no_limit_to_envoy() {
 
 #[test]
 fn our_deadline_and_our_cancel_end_the_handler_behind_envoy() {
-    run(async {
+    run(async || {
         let plain = plain().await;
         let envoy = Envoy::start(plain.at, plain.at);
         let (ctx, _handle) = Context::background().with_timeout(Duration::from_millis(500));
@@ -243,18 +243,49 @@ fn our_deadline_and_our_cancel_end_the_handler_behind_envoy() {
     });
 }
 
+/// The server's word, passed on: whose timer it was shows in the message.
 #[test]
 fn grpc_through_envoy_is_deadline_exceeded() {
-    run(async {
+    run(async || {
         let world = serve().await;
         let envoy = Envoy::start(world.at, world.at);
         let mut wire = Wire::connect(envoy.at).await;
         let said = wire.call(UNARY, "remaining", &[("grpc-timeout", "30S")]).await;
         assert_eq!(said.status, Some(0));
         assert!(world.witness.context(0).deadline().is_some(), "the header passes");
-        for (path, message) in [(UNARY, "stall"), (STREAM, "stall"), (STREAM, "drip")] {
+        for (n, (path, message)) in [(UNARY, "stall"), (STREAM, "stall"), (STREAM, "drip")].into_iter().enumerate() {
             let said = wire.call(path, message, &[("grpc-timeout", "400m")]).await;
-            assert_eq!(said.status, Some(4), "{message}: {said:?}");
+            assert_eq!((said.status, said.reset), (Some(4), false), "{message}: {said:?}");
+            assert_eq!(said.message, "context deadline exceeded", "{message}");
+            assert_eq!(world.witness.end(n + 1).error(), Error::DeadlineExceeded, "{message}");
+        }
+        world.witness.assert_nothing_left();
+    });
+}
+
+/// Envoy with a timer of its own gives the status to a call that has not begun to answer; one that has is reset, and never
+/// hears any. Either way the server's stream is reset, and its context ends with that. So it is where Envoy takes the time
+/// from the header (`grpc_timeout_header_max`) and starts its timer before the server can start ours.
+#[test]
+fn envoys_own_timer_resets_an_answer_that_has_begun_without_a_status() {
+    run(async || {
+        let world = serve().await;
+        let envoy = Envoy::start(world.at, world.at);
+        let mut wire = Wire::connect(envoy.at).await;
+        for (n, (path, message)) in [(UNARY, "stall"), (STREAM, "stall"), (STREAM, "drip")].into_iter().enumerate() {
+            let said = wire.call(path, message, &[("x-watched", "1")]).await;
+            match path {
+                UNARY => {
+                    assert_eq!((said.status, said.reset), (Some(4), false), "{said:?}");
+                    assert_eq!(said.message, "downstream duration timeout", "Envoy's words");
+                }
+                _ => {
+                    assert_eq!((said.status, said.reset), (None, true), "{message}: {said:?}");
+                    assert!(said.messages >= 1, "{message}: it had begun");
+                }
+            }
+            assert!(world.witness.context(n).deadline().is_none(), "{message}: the server knows of no time");
+            assert!(world.witness.end(n).downcast_ref::<Gone>().is_some(), "{message}");
         }
         world.witness.assert_nothing_left();
     });

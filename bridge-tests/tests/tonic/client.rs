@@ -1,6 +1,6 @@
 //! The client's layer around tonic's channel.
 
-use crate::run;
+use bridge_tests::bounded::run;
 use bridge_tests::grpc::{Client, Test, say};
 use bridge_tests::world::{World, eventually, serve};
 use ripcord::tonic::{Grpc, RequestExt, deadline_layer};
@@ -31,7 +31,7 @@ fn cause_of(status: &Status) -> &Cause {
 
 #[test]
 fn answers_and_streams_pass() {
-    run(async {
+    run(async || {
         let world = serve().await;
         let mut client = client_of(&world).await;
         let (ctx, _handle) = Context::background().with_timeout(Duration::from_secs(3600));
@@ -49,7 +49,7 @@ fn answers_and_streams_pass() {
 
 #[test]
 fn what_remains_arrives_and_is_less() {
-    run(async {
+    run(async || {
         let world = serve().await;
         let mut client = client_of(&world).await;
         let left = |answer: tonic::Response<bytes::Bytes>| {
@@ -71,7 +71,7 @@ fn what_remains_arrives_and_is_less() {
 /// The channel has a timer of its own for the header that the layer writes, and calls its end CANCELLED.
 #[test]
 fn a_deadline_is_deadline_exceeded_whoever_wakes_first() {
-    run(async {
+    run(async || {
         let world = serve().await;
         let mut client = client_of(&world).await;
         for n in 0..100 {
@@ -89,7 +89,7 @@ fn a_deadline_is_deadline_exceeded_whoever_wakes_first() {
 /// A server that maps the deadline to CANCELLED, as tonic's does without the layer: heard of too late to matter.
 #[test]
 fn a_deadline_is_deadline_exceeded_whatever_the_server_says() {
-    run(async {
+    run(async || {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
         let stall = Test::new(|_| Box::pin(std::future::pending()), |_| Box::pin(std::future::pending()));
@@ -119,7 +119,7 @@ fn a_deadline_is_deadline_exceeded_whatever_the_server_says() {
 
 #[test]
 fn a_cancel_is_cancelled_with_its_cause_and_the_server_hears_of_it() {
-    run(async {
+    run(async || {
         let world = serve().await;
         let mut client = client_of(&world).await;
         let (ctx, handle) = Context::background().with_cancel();
@@ -139,7 +139,7 @@ fn a_cancel_is_cancelled_with_its_cause_and_the_server_hears_of_it() {
 
 #[test]
 fn an_end_in_a_stream_is_the_streams_status() {
-    run(async {
+    run(async || {
         let world = serve().await;
         let mut client = client_of(&world).await;
         for (n, message) in ["stall", "drip"].into_iter().enumerate() {
@@ -179,7 +179,7 @@ fn an_end_in_a_stream_is_the_streams_status() {
 
 #[test]
 fn when_nothing_remains_nothing_is_sent() {
-    run(async {
+    run(async || {
         let world = serve().await;
         let mut client = client_of(&world).await;
         let (late, _handle) = Context::background().with_timeout_cause(Duration::ZERO, "too late");
@@ -201,7 +201,7 @@ fn when_nothing_remains_nothing_is_sent() {
 
 #[test]
 fn a_servers_own_statuses_pass() {
-    run(async {
+    run(async || {
         let world = serve().await;
         let mut client = client_of(&world).await;
         let (ctx, _handle) = Context::background().with_timeout(Duration::from_secs(3600));

@@ -1,6 +1,6 @@
 //! Interceptors both ways, over real channels.
 
-use crate::run;
+use bridge_tests::bounded::run;
 use bridge_tests::grpc::{Client, UNARY, say};
 use bridge_tests::wire::Wire;
 use bridge_tests::world::{Witness, obedient, serve};
@@ -28,7 +28,7 @@ async fn serve_intercepted(policy: Policy) -> (SocketAddr, CancelHandle) {
 
 #[test]
 fn the_servers_gives_handlers_a_context_with_the_deadline() {
-    run(async {
+    run(async || {
         let (at, root) = serve_intercepted(Policy::untrusted().headers(&[Header::GrpcTimeout])).await;
         let mut wire = Wire::connect(at).await;
         assert_eq!(wire.call(UNARY, "remaining", &[("grpc-timeout", "1H")]).await.status, Some(0));
@@ -43,7 +43,7 @@ fn the_servers_gives_handlers_a_context_with_the_deadline() {
 
 #[test]
 fn the_servers_context_ends_with_the_server_and_the_handler_hears_it() {
-    run(async {
+    run(async || {
         let (at, root) = serve_intercepted(Policy::untrusted()).await;
         let calling = tokio::spawn(async move { Wire::connect(at).await.call(UNARY, "obey", &[]).await });
         // Whether the handler runs already or comes to an ended server: the same answer.
@@ -54,7 +54,7 @@ fn the_servers_context_ends_with_the_server_and_the_handler_hears_it() {
 
 #[test]
 fn the_clients_writes_what_remains_and_sends_nothing_when_nothing_does() {
-    run(async {
+    run(async || {
         let world = serve().await;
         let channel = InterceptedService::new(world.channel().await, DeadlineInterceptor);
         let mut client = Client::new(channel);

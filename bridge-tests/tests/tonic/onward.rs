@@ -1,6 +1,6 @@
 //! A handler that calls another server: its deadline and its end go with the call.
 
-use crate::run;
+use bridge_tests::bounded::run;
 use bridge_tests::grpc::{Client, Test, UNARY, say};
 use bridge_tests::wire::Wire;
 use bridge_tests::world::{Witness, World, serve, serve_under};
@@ -42,7 +42,7 @@ async fn front(back: &World) -> World {
 
 #[test]
 fn the_deadline_is_carried_on_and_shrinks() {
-    run(async {
+    run(async || {
         let back = serve().await;
         let front = front(&back).await;
         let mut client = Client::new(deadline_layer().layer(front.channel().await));
@@ -58,7 +58,7 @@ fn the_deadline_is_carried_on_and_shrinks() {
 
 #[test]
 fn the_deadline_ends_both_and_all_three_agree() {
-    run(async {
+    run(async || {
         let back = serve().await;
         let front = front(&back).await;
         let mut wire = Wire::connect(front.at).await;
@@ -77,7 +77,7 @@ fn the_deadline_ends_both_and_all_three_agree() {
 
 #[test]
 fn a_client_that_goes_is_gone_two_servers_away() {
-    run(async {
+    run(async || {
         let back = serve().await;
         let front = front(&back).await;
         let mut client = Client::new(deadline_layer().layer(front.channel().await));
@@ -98,7 +98,7 @@ fn a_client_that_goes_is_gone_two_servers_away() {
 
 #[test]
 fn a_shutdown_of_the_one_behind_passes_as_what_it_is() {
-    run(async {
+    run(async || {
         let back = serve().await;
         let front = front(&back).await;
         let mut client = Client::new(front.channel().await);

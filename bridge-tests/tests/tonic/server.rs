@@ -1,6 +1,6 @@
 //! The server's layer under tonic's server, watched from bare HTTP/2: no timer but the server's.
 
-use crate::run;
+use bridge_tests::bounded::run;
 use bridge_tests::grpc::{STREAM, UNARY};
 use bridge_tests::wire::{Wire, read};
 use bridge_tests::world::{Witness, eventually, obedient, serve, serve_under};
@@ -18,7 +18,7 @@ const DEADLINE_EXCEEDED: Option<i32> = Some(4);
 
 #[test]
 fn answers_and_trailers_pass() {
-    run(async {
+    run(async || {
         let world = serve().await;
         let mut wire = Wire::connect(world.at).await;
         for (path, messages) in [(UNARY, 1), (STREAM, 3)] {
@@ -36,7 +36,7 @@ fn answers_and_trailers_pass() {
 /// tonic has a timer of its own for the same header, faster by the window of ours, mostly, and it says something else.
 #[test]
 fn a_deadline_is_deadline_exceeded_whoever_wakes_first() {
-    run(async {
+    run(async || {
         let world = serve().await;
         let calls: Vec<_> = (0..60)
             .map(|n| {
@@ -63,7 +63,7 @@ fn a_deadline_is_deadline_exceeded_whoever_wakes_first() {
 /// The same services without tonic's server around them: nobody has another timer, however short the time.
 #[test]
 fn services_under_axums_server_have_one_timer_only() {
-    run(async {
+    run(async || {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
         let witness = Witness::default();
@@ -83,7 +83,7 @@ fn services_under_axums_server_have_one_timer_only() {
 /// What the layer is there for: the same server without it.
 #[test]
 fn without_the_layer_tonic_says_cancelled() {
-    run(async {
+    run(async || {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
         let stall =
@@ -96,7 +96,7 @@ fn without_the_layer_tonic_says_cancelled() {
 
 #[test]
 fn a_deadline_in_a_stream_ends_it_with_trailers() {
-    run(async {
+    run(async || {
         let world = serve().await;
         let mut wire = Wire::connect(world.at).await;
         for (n, message) in ["stall", "drip"].into_iter().enumerate() {
@@ -113,7 +113,7 @@ fn a_deadline_in_a_stream_ends_it_with_trailers() {
 
 #[test]
 fn a_shutdown_is_cancelled_before_and_in_a_stream() {
-    run(async {
+    run(async || {
         let world = serve().await;
         let at = world.at;
         let unary = tokio::spawn(async move { Wire::connect(at).await.call(UNARY, "stall", &[]).await });
@@ -134,7 +134,7 @@ fn a_shutdown_is_cancelled_before_and_in_a_stream() {
 
 #[test]
 fn a_client_that_goes_ends_everything_below_the_request() {
-    run(async {
+    run(async || {
         let world = serve().await;
         // A connection that is cut, with a task that the handler has spawned.
         let mut wire = Wire::connect(world.at).await;
@@ -157,7 +157,7 @@ fn a_client_that_goes_ends_everything_below_the_request() {
 
 #[test]
 fn nothing_left_on_arrival_is_deadline_exceeded_and_no_handler() {
-    run(async {
+    run(async || {
         let world =
             serve_under(|layer| layer, |_| bridge_tests::grpc::Test::new(|_| panic!("called"), |_| panic!("called")))
                 .await;
@@ -170,7 +170,7 @@ fn nothing_left_on_arrival_is_deadline_exceeded_and_no_handler() {
 
 #[test]
 fn malformed_timeouts_are_ignored_or_refused() {
-    run(async {
+    run(async || {
         let world = serve().await;
         let mut wire = Wire::connect(world.at).await;
         assert_eq!(wire.call(UNARY, "remaining", &[("grpc-timeout", "soon")]).await.status, Some(0));
@@ -187,7 +187,7 @@ fn malformed_timeouts_are_ignored_or_refused() {
 
 #[test]
 fn a_handler_that_obeys_says_it_itself() {
-    run(async {
+    run(async || {
         let world = serve().await;
         let mut wire = Wire::connect(world.at).await;
         for n in 0..5 {
@@ -201,7 +201,7 @@ fn a_handler_that_obeys_says_it_itself() {
 /// Many at once, each in another phase when its deadline comes.
 #[test]
 fn a_crowd_of_deadlines_leaves_nothing() {
-    run(async {
+    run(async || {
         let world = serve().await;
         let calls: Vec<_> = (0..200)
             .map(|n| {
@@ -228,7 +228,7 @@ fn a_crowd_of_deadlines_leaves_nothing() {
 /// The witness itself: it would see a context that stays.
 #[test]
 fn the_witness_sees_what_stays() {
-    run(async {
+    run(async || {
         let kept = std::sync::Arc::new(std::sync::Mutex::new(None));
         let keeper = kept.clone();
         let test = |witness: Witness| {
