@@ -15,6 +15,7 @@ mod beside;
 mod drive;
 mod life;
 mod proxy;
+#[path = "../../examples/proxy/socket.rs"]
 mod socket;
 
 use std::io::Write;

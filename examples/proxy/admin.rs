@@ -8,7 +8,6 @@
 //! | `/shutdown` | the report of the shutdown so far                                             |
 
 use crate::forward::Proxy;
-use crate::hangup::pause;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
@@ -30,7 +29,7 @@ pub(crate) async fn serve(proxy: Arc<Proxy>, listener: TcpListener) {
     let until = proxy.shutdown.until(Stage::Abort).clone();
     while let Ok(accepted) = until.run(listener.accept()).await {
         let Ok((stream, _)) = accepted else {
-            pause(&until, BREATH).await;
+            let _ = until.sleep(BREATH).await;
             continue;
         };
         let (proxy, (ctx, _)) = (Arc::clone(&proxy), until.with_timeout(PATIENCE));

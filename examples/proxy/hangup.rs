@@ -16,13 +16,8 @@
 //! socket takes in: its FIN stands in line behind that. Deadlines end their requests.
 
 use crate::cause::Why;
-use socket2::SockRef;
-use std::io;
-use std::net::Shutdown;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as Task, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 /// On Linux the kernel reports a hang-up beside the unread bytes (`EPOLLRDHUP`), and tokio keeps it. Interest in
@@ -38,73 +33,7 @@ pub(crate) async fn hung_up(stream: Arc<TcpStream>) -> Why {
 pub(crate) async fn hung_up(stream: Arc<TcpStream>) -> Why {
     const LOOK: std::time::Duration = std::time::Duration::from_millis(5);
     while stream.ready(Interest::READABLE).await.is_ok_and(|ready| !ready.is_read_closed()) {
-        pause(&ripcord::Context::background(), LOOK).await;
+        let _ = ripcord::Context::background().sleep(LOOK).await;
     }
     Why::ClientGone
-}
-
-/// A little patience, cut short by the end of `ctx`.
-pub(crate) async fn pause(ctx: &ripcord::Context, time: std::time::Duration) {
-    ctx.with_timeout(time).0.into_done().await;
-}
-
-/// A stream to read and write while [`hung_up`] holds on to it as well.
-#[derive(Debug)]
-pub(crate) struct Shared(pub(crate) Arc<TcpStream>);
-
-impl AsyncRead for Shared {
-    fn poll_read(self: Pin<&mut Self>, task: &mut Task<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.0.poll_read_ready(task))?;
-            match self.0.try_read_buf(buf) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result.map(|_| ())),
-            }
-        }
-    }
-}
-
-impl Shared {
-    fn poll_send(
-        &self,
-        task: &mut Task<'_>,
-        send: impl Fn(&TcpStream) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.0.poll_write_ready(task))?;
-            match send(&self.0) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result),
-            }
-        }
-    }
-}
-
-impl AsyncWrite for Shared {
-    fn poll_write(self: Pin<&mut Self>, task: &mut Task<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_send(task, |stream| stream.try_write(bytes))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        task: &mut Task<'_>,
-        pieces: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_send(task, |stream| stream.try_write_vectored(pieces))
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Task<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Task<'_>) -> Poll<io::Result<()>> {
-        match SockRef::from(&*self.0).shutdown(Shutdown::Write) {
-            Err(error) if error.kind() != io::ErrorKind::NotConnected => Poll::Ready(Err(error)),
-            _ => Poll::Ready(Ok(())),
-        }
-    }
 }

@@ -28,6 +28,7 @@
 //! | server.rs   | accepting, draining in stages, the life of a client connection               |
 //! | pace.rs     | the one deadline of a connection, which means something else in each phase   |
 //! | hangup.rs   | seeing the client go, as a future                                            |
+//! | socket.rs   | a stream that is watched while it is read and written                        |
 //! | forward.rs  | a request and its attempts: retries and hedges on one budget                 |
 //! | timeouts.rs | time on the wire: what clients ask for, what the upstream is told            |
 //! | exchange.rs | a request held until its response body ends                                  |
@@ -57,6 +58,7 @@ mod pace;
 mod pool;
 mod server;
 mod signals;
+mod socket;
 mod timeouts;
 mod upstream;
 

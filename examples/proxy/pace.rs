@@ -6,7 +6,7 @@
 //!
 //! A client that drips a head byte by byte does not push it back: the head as a whole has its time.
 
-use crate::hangup::Shared;
+use crate::socket::Shared;
 use ripcord::CancelHandle;
 use std::io;
 use std::pin::Pin;

@@ -6,9 +6,10 @@
 
 use crate::cause::Why;
 use crate::forward::Proxy;
-use crate::hangup::{self, Shared};
+use crate::hangup;
 use crate::ledger::{Kind, Ledger};
 use crate::pace::{Pace, Paced, Times};
+use crate::socket::Shared;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;

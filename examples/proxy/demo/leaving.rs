@@ -6,7 +6,6 @@ use super::report::{Outcome, Row};
 use super::scenes::together;
 use super::{Front, MS, STRICT, Tally, World};
 use crate::cause::Why;
-use crate::hangup::pause;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -80,7 +79,7 @@ async fn stalled(world: &World) -> Row {
             let (raw, mut probe, what) = endless(world, &world.patient).await?;
             let (mut last, mut still) = (before, 0);
             while still < 10 && last - before < MOST {
-                pause(&world.ctx, 20 * MS).await;
+                let _ = world.ctx.sleep(20 * MS).await;
                 let now = world.origin.pushed();
                 still = if now == last { still + 1 } else { 0 };
                 last = now;

@@ -13,7 +13,6 @@ mod shutdown;
 use crate::args::Limits;
 use crate::exchange::Ended;
 use crate::forward::Proxy;
-use crate::hangup::pause;
 use crate::ledger::Ledger;
 use crate::server::listen;
 use crate::signals;
@@ -133,7 +132,7 @@ pub(crate) async fn run() -> Result<bool, Box<dyn Error>> {
     // The last upstream connections are dropped by tasks of their own.
     stop.reset_timeout(LAST);
     while world.ledger.alive() > 0 && !ctx.is_done() {
-        pause(&ctx, MS).await;
+        let _ = ctx.sleep(MS).await;
     }
     stop.cancel();
     println!("\n{}\n", world.ledger);
@@ -215,7 +214,7 @@ impl World {
             match (found, self.ctx.err()) {
                 (Some(ended), _) => return Ok(ended),
                 (None, Some(error)) => return Err(error.into()),
-                (None, None) => pause(&self.ctx, MS).await,
+                (None, None) => drop(self.ctx.sleep(MS).await),
             }
         }
     }

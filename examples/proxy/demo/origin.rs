@@ -17,8 +17,9 @@
 //!
 //! `?probe=N` lets the demonstration follow one request: that it arrived, and when its connection was lost.
 
-use crate::hangup::{self, Shared};
+use crate::hangup;
 use crate::server::listen;
+use crate::socket::Shared;
 use ripcord::{CancelHandle, Context};
 use socket2::SockRef;
 use std::collections::{HashMap, HashSet};
@@ -153,7 +154,7 @@ impl Visit {
         match path {
             "/fast" => self.answer(b"fast").await?,
             "/slow" => {
-                hangup::pause(ctx, SLOW).await;
+                let _ = ctx.sleep(SLOW).await;
                 self.answer(b"slow").await?;
             }
             "/echo" => self.answer(&body).await?,
@@ -167,7 +168,7 @@ impl Visit {
                 self.say(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await?;
                 loop {
                     self.say(b"1\r\n.\r\n").await?;
-                    hangup::pause(ctx, DRIP).await;
+                    let _ = ctx.sleep(DRIP).await;
                 }
             }
             "/endless" => {
@@ -185,7 +186,7 @@ impl Visit {
             "/reset-once" if first() => return self.reset(),
             "/reset-once" => self.answer(b"second time").await?,
             "/reset-hang" if first() => {
-                hangup::pause(ctx, LATE).await;
+                let _ = ctx.sleep(LATE).await;
                 return self.reset();
             }
             "/reset-hang" => std::future::pending().await,

@@ -4,7 +4,6 @@ use super::caller::{Answer, Caller, Raw};
 use super::origin::{BIG, SLOW};
 use super::report::{Outcome, Row};
 use super::{BRISK, Front, STRICT, Tally, World, leaving};
-use crate::hangup::pause;
 use bytes::Bytes;
 use std::io;
 use std::sync::Arc;
@@ -283,7 +282,7 @@ async fn busy(world: &World) -> Row {
             let answer = caller.get("/fast").await?;
             row.add(Ok(outcome(&answer, answer.status == 200)));
             if n < 7 {
-                pause(&world.ctx, BRISK.idle / 5).await;
+                let _ = world.ctx.sleep(BRISK.idle / 5).await;
             }
         }
         io::Result::Ok(started.elapsed())

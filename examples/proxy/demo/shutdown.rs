@@ -4,7 +4,6 @@ use super::caller::{Answer, Caller};
 use super::report::{Outcome, Row};
 use super::scenes::outcome;
 use super::{MS, Tally, World};
-use crate::hangup::pause;
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
@@ -53,7 +52,7 @@ pub(super) async fn play(world: &Arc<World>, tally: &mut Tally) -> io::Result<()
     let mut row = Row::new("SIGTERM: a new connection", "refused, in the end", 1);
     let refused = loop {
         match TcpStream::connect(world.patient.addr).await {
-            Ok(_) => pause(&world.ctx, MS).await,
+            Ok(_) => drop(world.ctx.sleep(MS).await),
             Err(error) => break error.kind() == io::ErrorKind::ConnectionRefused,
         }
     };

@@ -1,4 +1,6 @@
-//! A stream to read and write while somebody else watches it for the hang-up.
+//! A stream to read and write while somebody else holds on to it as well, to see it hang up.
+//!
+//! `benches/p16` takes this file, too.
 
 use socket2::SockRef;
 use std::io;
@@ -9,6 +11,7 @@ use std::task::{Context as Task, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+#[derive(Debug)]
 pub(crate) struct Shared(pub(crate) Arc<TcpStream>);
 
 impl AsyncRead for Shared {
