@@ -15,8 +15,10 @@ use crate::cause::Cause;
 use crate::context::{CancelHandle, Context};
 use std::error::Error as StdError;
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::thread;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
@@ -204,67 +206,47 @@ fn force(signal: Signal) {
     }
 }
 
-#[cfg(unix)]
-use unix::Sources;
-#[cfg(windows)]
-use windows::Sources;
+struct Sources {
+    interrupt: system::Interrupt,
+    terminate: system::Terminate,
+}
 
-#[cfg(unix)]
-mod unix {
-    use super::Signal;
-    use std::future::poll_fn;
-    use std::io;
-    use std::task::Poll;
-    use tokio::signal::unix::{self, SignalKind, signal};
-
-    pub(super) struct Sources {
-        interrupt: unix::Signal,
-        terminate: unix::Signal,
+impl Sources {
+    fn install() -> io::Result<Sources> {
+        Ok(Sources { interrupt: system::interrupt()?, terminate: system::terminate()? })
     }
 
-    impl Sources {
-        pub(super) fn install() -> io::Result<Sources> {
-            Ok(Sources { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
-        }
+    async fn next(&mut self) -> Option<Signal> {
+        poll_fn(|cx| {
+            if let Poll::Ready(come) = self.terminate.poll_recv(cx) {
+                return Poll::Ready(come.map(|()| Signal::Terminate));
+            }
+            self.interrupt.poll_recv(cx).map(|come| come.map(|()| Signal::Interrupt))
+        })
+        .await
+    }
+}
 
-        pub(super) async fn next(&mut self) -> Option<Signal> {
-            poll_fn(|cx| {
-                if let Poll::Ready(come) = self.terminate.poll_recv(cx) {
-                    return Poll::Ready(come.map(|()| Signal::Terminate));
-                }
-                self.interrupt.poll_recv(cx).map(|come| come.map(|()| Signal::Interrupt))
-            })
-            .await
-        }
+#[cfg(unix)]
+mod system {
+    use std::io;
+    use tokio::signal::unix::{Signal, SignalKind, signal};
+
+    pub(super) type Interrupt = Signal;
+    pub(super) type Terminate = Signal;
+
+    pub(super) fn interrupt() -> io::Result<Interrupt> {
+        signal(SignalKind::interrupt())
+    }
+
+    pub(super) fn terminate() -> io::Result<Terminate> {
+        signal(SignalKind::terminate())
     }
 }
 
 #[cfg(windows)]
-mod windows {
-    use super::Signal;
-    use std::future::poll_fn;
-    use std::io;
-    use std::task::Poll;
-    use tokio::signal::windows::{self, ctrl_break, ctrl_c};
-
-    pub(super) struct Sources {
-        interrupt: windows::CtrlC,
-        terminate: windows::CtrlBreak,
-    }
-
-    impl Sources {
-        pub(super) fn install() -> io::Result<Sources> {
-            Ok(Sources { interrupt: ctrl_c()?, terminate: ctrl_break()? })
-        }
-
-        pub(super) async fn next(&mut self) -> Option<Signal> {
-            poll_fn(|cx| {
-                if let Poll::Ready(come) = self.terminate.poll_recv(cx) {
-                    return Poll::Ready(come.map(|()| Signal::Terminate));
-                }
-                self.interrupt.poll_recv(cx).map(|come| come.map(|()| Signal::Interrupt))
-            })
-            .await
-        }
-    }
+mod system {
+    pub(super) use tokio::signal::windows::{
+        CtrlBreak as Terminate, CtrlC as Interrupt, ctrl_break as terminate, ctrl_c as interrupt,
+    };
 }
