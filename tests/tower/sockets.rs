@@ -110,6 +110,23 @@ where
     Server { _rt: rt, at, root, seen, values }
 }
 
+/// A server that answers with "first" and then what it is fed, by feeders that are told in the order of the requests; with
+/// `x-stall` it has the body, and never begins.
+fn serve_fed() -> (Server, mpsc::Receiver<UnboundedSender<&'static str>>) {
+    let (keep, feeders) = mpsc::channel();
+    let server = serve(move |request| {
+        let (feeder, response) = feed(&["first"]);
+        keep.send(feeder).unwrap();
+        async move {
+            if request.headers().contains_key("x-stall") {
+                pending::<()>().await;
+            }
+            Ok(response)
+        }
+    });
+    (server, feeders)
+}
+
 impl Server {
     fn connect(&self) -> Client {
         Client { stream: TcpStream::connect(self.at).unwrap(), got: String::new() }
@@ -217,12 +234,7 @@ fn a_shutdown_before_the_response_is_a_503() {
 #[test]
 fn a_deadline_in_the_body_cuts_it_so_that_the_client_sees_it() {
     within_a_minute(|| {
-        let (keep, feeders) = mpsc::channel();
-        let server = serve(move |_| {
-            let (feeder, response) = feed(&["first"]);
-            keep.send(feeder).unwrap();
-            async { Ok(response) }
-        });
+        let (server, feeders) = serve_fed();
         let mut client = server.connect();
         let before = Instant::now();
         client.get("x-envoy-expected-rq-timeout-ms: 50\r\n");
@@ -240,12 +252,7 @@ fn a_deadline_in_the_body_cuts_it_so_that_the_client_sees_it() {
 #[test]
 fn a_shutdown_in_the_body_cuts_it() {
     within_a_minute(|| {
-        let (keep, feeders) = mpsc::channel();
-        let server = serve(move |_| {
-            let (feeder, response) = feed(&["first"]);
-            keep.send(feeder).unwrap();
-            async { Ok(response) }
-        });
+        let (server, feeders) = serve_fed();
         let mut client = server.connect();
         client.get("");
         client.until("first");
@@ -259,17 +266,7 @@ fn a_shutdown_in_the_body_cuts_it() {
 #[test]
 fn a_client_that_goes_ends_the_context_before_and_in_the_body() {
     within_a_minute(|| {
-        let (keep, feeders) = mpsc::channel();
-        let server = serve(move |request| {
-            let (feeder, response) = feed(&["first"]);
-            keep.send(feeder).unwrap();
-            async move {
-                if request.headers().contains_key("x-stall") {
-                    pending::<()>().await;
-                }
-                Ok(response)
-            }
-        });
+        let (server, feeders) = serve_fed();
         for (n, (headers, seen)) in [("x-stall: 1\r\n", ""), ("", "first")].into_iter().enumerate() {
             let mut client = server.connect();
             client.get(headers);
