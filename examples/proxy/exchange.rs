@@ -2,8 +2,8 @@
 //!
 //! The deadline of a request is about all of it. So its context goes on with the body: when it ends, the body ends
 //! there - an error, which makes hyper close the connection or reset the stream, so that the client sees that something
-//! is missing - and the upstream is dropped. The latter does not wait for the client to read: see
-//! [`Lease`](crate::pool::Lease).
+//! is missing - and the upstream is dropped. Neither waits for the client to read: see [`Lease`](crate::pool::Lease) and
+//! [`Writing`].
 
 use crate::args::Limits;
 use crate::cause::{self, Kind as End, Why};
@@ -14,6 +14,7 @@ use crate::pace::Pace;
 use crate::pool::{Lease, Reply};
 use crate::server::Client;
 use crate::timeouts;
+use crate::unread::Writing;
 use http_body_util::{Either, Full};
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -76,6 +77,8 @@ pub(crate) struct Exchange {
     handle: CancelHandle,
     /// The client's connection: its idle time begins when its last request has ended.
     connection: Arc<Pace>,
+    /// None on HTTP/2.
+    writing: Option<Arc<Writing>>,
     /// What one attempt may take.
     pub(crate) per_try: Duration,
     grpc: bool,
@@ -117,6 +120,7 @@ impl Exchange {
             ctx,
             handle,
             connection: Arc::clone(&client.pace),
+            writing: (request.version() != Version::HTTP_2).then(|| Arc::clone(&client.writing)),
             per_try,
             grpc: timeouts::is_grpc(request.headers()),
             started: Instant::now(),
@@ -177,6 +181,9 @@ impl Exchange {
         head.version = Version::HTTP_11;
         head.extensions.clear();
         let done = self.ctx.clone().into_done();
+        if let Some(writing) = &self.writing {
+            writing.begin(&self.ctx);
+        }
         let mut held = Held { body, done, exchange: self, lease: Some(lease) };
         if held.body.is_end_stream() {
             held.complete();
@@ -194,6 +201,9 @@ impl Drop for Exchange {
             if let Some(cause) = self.ctx.cause() {
                 self.ends(cause::kind(&cause), cause.to_string());
             }
+        }
+        if let Some(writing) = &self.writing {
+            writing.end();
         }
         self.connection.end();
         self.ended.took = self.started.elapsed();

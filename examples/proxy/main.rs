@@ -29,6 +29,7 @@
 //! | pace.rs     | the one deadline of a connection, which means something else in each phase   |
 //! | hangup.rs   | seeing the client go, as a future                                            |
 //! | socket.rs   | a stream that is watched while it is read and written                        |
+//! | unread.rs   | a client that does not read its answer                                       |
 //! | forward.rs  | a request and its attempts: retries and hedges on one budget                 |
 //! | timeouts.rs | time on the wire: what clients ask for, what the upstream is told            |
 //! | exchange.rs | a request held until its response body ends                                  |
@@ -60,6 +61,7 @@ mod server;
 mod signals;
 mod socket;
 mod timeouts;
+mod unread;
 mod upstream;
 
 use args::{Command, Options};

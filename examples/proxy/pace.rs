@@ -7,6 +7,7 @@
 //! A client that drips a head byte by byte does not push it back: the head as a whole has its time.
 
 use crate::socket::Shared;
+use crate::unread::Writing;
 use ripcord::CancelHandle;
 use std::io;
 use std::pin::Pin;
@@ -73,10 +74,20 @@ impl Pace {
     }
 }
 
-/// A client's stream, which tells its pace what it hears.
+/// A client's stream, which tells its pace what it hears, and waits no longer to write an answer than there is time for it.
 pub(crate) struct Paced {
     pub(crate) io: Shared,
     pub(crate) pace: Arc<Pace>,
+    pub(crate) writing: Arc<Writing>,
+}
+
+impl Paced {
+    fn or_given_up(&self, written: Poll<io::Result<usize>>, task: &mut Task<'_>) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Pending => self.writing.poll_given_up(&self.io.0, task).map(Err),
+            ready => ready,
+        }
+    }
 }
 
 impl AsyncRead for Paced {
@@ -92,7 +103,8 @@ impl AsyncRead for Paced {
 
 impl AsyncWrite for Paced {
     fn poll_write(mut self: Pin<&mut Self>, task: &mut Task<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(task, bytes)
+        let written = Pin::new(&mut self.io).poll_write(task, bytes);
+        self.or_given_up(written, task)
     }
 
     fn poll_write_vectored(
@@ -100,7 +112,8 @@ impl AsyncWrite for Paced {
         task: &mut Task<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(task, pieces)
+        let written = Pin::new(&mut self.io).poll_write_vectored(task, pieces);
+        self.or_given_up(written, task)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -10,6 +10,7 @@ use crate::hangup;
 use crate::ledger::{Kind, Ledger};
 use crate::pace::{Pace, Paced, Times};
 use crate::socket::Shared;
+use crate::unread::Writing;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
@@ -36,6 +37,7 @@ pub(crate) struct Client {
     /// Ends with the connection.
     pub(crate) ctx: Context,
     pub(crate) pace: Arc<Pace>,
+    pub(crate) writing: Arc<Writing>,
     pub(crate) peer: SocketAddr,
     pub(crate) ledger: Arc<Ledger>,
 }
@@ -92,11 +94,18 @@ impl Proxy {
         // The watch holds on to the socket: it must not outlive this function, not even in a context kept by mistake.
         let _watch = watch.drop_guard();
 
-        let client = Arc::new(Client { ctx: ctx.clone(), pace: Arc::clone(&pace), peer, ledger: Arc::clone(ledger) });
+        let writing = Arc::<Writing>::default();
+        let client = Arc::new(Client {
+            ctx: ctx.clone(),
+            pace: Arc::clone(&pace),
+            writing: Arc::clone(&writing),
+            peer,
+            ledger: Arc::clone(ledger),
+        });
         let proxy = Arc::clone(&self);
         // Requests of HTTP/2 are tasks of their own.
         let service = service_fn(move |request| Arc::clone(&proxy).answer(Arc::clone(&client), request));
-        let io = TokioIo::new(Paced { io: Shared(stream), pace });
+        let io = TokioIo::new(Paced { io: Shared(stream), pace, writing });
         let builder = auto::Builder::new(TokioExecutor::new());
         let mut connection = pin!(builder.serve_connection(io, service));
 

@@ -2,8 +2,8 @@
 
 use super::origin::{Origin, Seen, get};
 use super::proxy::Proxy;
-use std::io::{Read, Write};
-use std::time::Duration;
+use std::io::{ErrorKind, Read, Write};
+use std::time::{Duration, Instant};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -70,6 +70,23 @@ fn a_body_without_end_to_a_client_that_does_not_read_is_let_go_at_the_deadline()
     saw(&origin, "/endless", "al");
     drop(client);
     assert!(proxy.stop_quiet().contains("not finished in 1.5s"));
+}
+
+#[test]
+fn a_client_that_stops_reading_is_cut_off_at_the_deadline_while_it_is_still_there() {
+    let (origin, proxy) = start(&[STRICT, &["--idle", "300s"]].concat());
+    let mut client = proxy.dial();
+    let asked = Instant::now();
+    write!(client, "GET /endless HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
+    client.read_exact(&mut [0; 1000]).unwrap();
+    saw(&origin, "/endless", "al");
+    // Nothing is left of it, and the client has neither read on nor gone.
+    proxy.until_quiet();
+    assert!(asked.elapsed() >= 1500 * MS);
+    let end = client.read_to_end(&mut Vec::new()).expect_err("reset, not closed");
+    assert_eq!(end.kind(), ErrorKind::ConnectionReset);
+    let log = proxy.stop();
+    assert!(log.contains("200, ") && log.contains("the request was not finished in 1.5s"), "{log}");
 }
 
 #[test]
