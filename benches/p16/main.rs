@@ -4,7 +4,7 @@
 //! ```text
 //! cargo bench --bench p16                        20 rounds of 1 s each
 //! cargo bench --bench p16 -- --rounds 60 --seconds 0.5
-//! cargo bench --bench p16 -- --beside            nginx, haproxy, and the example proxy in the table, if they are there
+//! cargo bench --bench p16 -- --beside            nginx, haproxy, Envoy and the example proxy, too, if they are there
 //! ```
 //!
 //! Two figures: requests per second, and CPU time per request of the proxy's process (user and system, from the kernel's
