@@ -13,7 +13,7 @@ use std::convert::Infallible;
 use std::sync::mpsc;
 use tokio::net::TcpListener;
 
-/// A reset other than CANCEL is an error of the body, and hyper repeats that at every look: a reader that waited for the
+/// A reset other than NO_ERROR is an error of the body, and hyper repeats that at every look: a reader that waited for the
 /// body's end spun, and no timeout was looked at any more. Envoy resets so.
 #[test]
 fn reading_a_stream_that_was_reset_comes_to_an_end() {
