@@ -14,7 +14,7 @@ use crate::pace::Pace;
 use crate::pool::{Lease, Reply};
 use crate::server::Client;
 use crate::timeouts;
-use crate::unread::Writing;
+use crate::unread::{self, Writing};
 use http_body_util::{Either, Full};
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -77,8 +77,7 @@ pub(crate) struct Exchange {
     handle: CancelHandle,
     /// The client's connection: its idle time begins when its last request has ended.
     connection: Arc<Pace>,
-    /// None on HTTP/2.
-    writing: Option<Arc<Writing>>,
+    writing: Arc<Writing>,
     /// What one attempt may take.
     pub(crate) per_try: Duration,
     grpc: bool,
@@ -120,7 +119,7 @@ impl Exchange {
             ctx,
             handle,
             connection: Arc::clone(&client.pace),
-            writing: (request.version() != Version::HTTP_2).then(|| Arc::clone(&client.writing)),
+            writing: unread::current(),
             per_try,
             grpc: timeouts::is_grpc(request.headers()),
             started: Instant::now(),
@@ -181,9 +180,7 @@ impl Exchange {
         head.version = Version::HTTP_11;
         head.extensions.clear();
         let done = self.ctx.clone().into_done();
-        if let Some(writing) = &self.writing {
-            writing.begin(&self.ctx);
-        }
+        self.writing.begin(&self.ctx);
         let mut held = Held { body, done, exchange: self, lease: Some(lease) };
         if held.body.is_end_stream() {
             held.complete();
@@ -202,9 +199,7 @@ impl Drop for Exchange {
                 self.ends(cause::kind(&cause), cause.to_string());
             }
         }
-        if let Some(writing) = &self.writing {
-            writing.end();
-        }
+        self.writing.end();
         self.connection.end();
         self.ended.took = self.started.elapsed();
         self.counters.add(&self.ended);

@@ -7,7 +7,7 @@
 //! A client that drips a head byte by byte does not push it back: the head as a whole has its time.
 
 use crate::socket::Shared;
-use crate::unread::Writing;
+use crate::unread::{self, Writing};
 use ripcord::CancelHandle;
 use std::io;
 use std::pin::Pin;
@@ -84,7 +84,7 @@ pub(crate) struct Paced {
 impl Paced {
     fn or_given_up(&self, written: Poll<io::Result<usize>>, task: &mut Task<'_>) -> Poll<io::Result<usize>> {
         match written {
-            Poll::Pending => self.writing.poll_given_up(&self.io.0, task).map(Err),
+            Poll::Pending => self.writing.poll_ended(task).map(|()| Err(unread::give_up(&self.io.0))),
             ready => ready,
         }
     }

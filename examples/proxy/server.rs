@@ -10,9 +10,9 @@ use crate::hangup;
 use crate::ledger::{Kind, Ledger};
 use crate::pace::{Pace, Paced, Times};
 use crate::socket::Shared;
-use crate::unread::Writing;
+use crate::unread::{self, Streams};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
 use ripcord::Context;
 use ripcord::shutdown::{Guard, Report, Shutdown, Stage};
@@ -37,7 +37,6 @@ pub(crate) struct Client {
     /// Ends with the connection.
     pub(crate) ctx: Context,
     pub(crate) pace: Arc<Pace>,
-    pub(crate) writing: Arc<Writing>,
     pub(crate) peer: SocketAddr,
     pub(crate) ledger: Arc<Ledger>,
 }
@@ -63,7 +62,7 @@ impl Proxy {
             match accepted {
                 Ok((stream, peer)) => {
                     self.counters.connections.fetch_add(1, Relaxed);
-                    tokio::spawn(Arc::clone(&self).connection(connections.guard(), stream, peer));
+                    tokio::spawn(unread::task(Arc::clone(&self).connection(connections.guard(), stream, peer)));
                 }
                 Err(_) => drop(until.sleep(BREATH).await),
             }
@@ -94,19 +93,12 @@ impl Proxy {
         // The watch holds on to the socket: it must not outlive this function, not even in a context kept by mistake.
         let _watch = watch.drop_guard();
 
-        let writing = Arc::<Writing>::default();
-        let client = Arc::new(Client {
-            ctx: ctx.clone(),
-            pace: Arc::clone(&pace),
-            writing: Arc::clone(&writing),
-            peer,
-            ledger: Arc::clone(ledger),
-        });
+        let client = Arc::new(Client { ctx: ctx.clone(), pace: Arc::clone(&pace), peer, ledger: Arc::clone(ledger) });
         let proxy = Arc::clone(&self);
         // Requests of HTTP/2 are tasks of their own.
         let service = service_fn(move |request| Arc::clone(&proxy).answer(Arc::clone(&client), request));
-        let io = TokioIo::new(Paced { io: Shared(stream), pace, writing });
-        let builder = auto::Builder::new(TokioExecutor::new());
+        let io = TokioIo::new(Paced { io: Shared(stream), pace, writing: unread::current() });
+        let builder = auto::Builder::new(Streams);
         let mut connection = pin!(builder.serve_connection(io, service));
 
         // Undisturbed, until something above or around ends.

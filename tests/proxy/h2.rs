@@ -11,6 +11,7 @@ pub(crate) const RST_STREAM: u8 = 3;
 pub(crate) const SETTINGS: u8 = 4;
 pub(crate) const PING: u8 = 6;
 pub(crate) const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -93,6 +94,11 @@ pub(crate) fn answer(stream: &mut TcpStream, id: u32, body: &[u8]) -> io::Result
 pub(crate) fn begin_answer(stream: &mut TcpStream, id: u32, body: &[u8]) -> io::Result<()> {
     write(stream, HEADERS, END_HEADERS, id, &[0x88])?;
     write(stream, DATA, 0, id, body)
+}
+
+/// Lets the connection as a whole take this much more; each stream still has its own window.
+pub(crate) fn widen(stream: &mut TcpStream, by: u32) {
+    write(stream, WINDOW_UPDATE, 0, 0, &by.to_be_bytes()).unwrap();
 }
 
 pub(crate) fn reset_stream(stream: &mut TcpStream, id: u32, code: u32) -> io::Result<()> {

@@ -85,6 +85,35 @@ fn deadlines_hold_for_heads_and_bodies_of_streams() {
 }
 
 #[test]
+fn a_stream_that_its_client_does_not_read_is_reset_at_the_deadline_alone() {
+    let origin = Origin::start();
+    let proxy = Proxy::start(&origin.url(), &["--timeout", "1500ms", "--idle", "300s"]);
+    let (began, mut stream) = (Instant::now(), client(&proxy));
+    h2::widen(&mut stream, 1 << 20);
+    // The window of a stream is never widened here: it takes 65535 bytes.
+    h2::ask(&mut stream, 1, "/endless");
+    let (mut heard, mut reset) = (0, None);
+    while reset.is_none() {
+        let frame = h2::read(&mut stream).expect("the connection stays");
+        assert_eq!(frame.stream, 1);
+        match frame.kind {
+            h2::DATA => heard += frame.payload.len(),
+            h2::RST_STREAM => reset = Some(frame.code()),
+            _ => {}
+        }
+    }
+    assert!(began.elapsed() >= 1500 * MS);
+    assert_eq!((heard, reset), (65535, Some(h2::CANCEL)));
+    origin.lost("/endless");
+    proxy.until("in_flight", 0);
+    h2::ask(&mut stream, 3, "/ok");
+    assert!(hear(&mut stream, 3).1, "the connection goes on");
+    drop(stream);
+    let log = proxy.stop_quiet();
+    assert!(log.contains("the request was not finished in 1.5s"), "{log}");
+}
+
+#[test]
 fn an_idle_connection_is_told_to_go_by_sigterm_and_a_busy_one_when_it_is_done() {
     let origin = Origin::start();
     let proxy = Proxy::start(&origin.url(), &["--timeout", "300s", "--grace", "300ms"]);
