@@ -8,7 +8,7 @@
 //! | `x-envoy-expected-rq-timeout-ms`        | the whole request             | what is left for this attempt       |
 //!
 //! A client can only shorten what this proxy allows: it is not trusted to do more. What is told is rounded down: never
-//! more than there is.
+//! more than there is. But a zero is no limit in Envoy's headers, so it asks for nothing, and is never told.
 
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub(crate) struct Asked {
 
 pub(crate) fn asked(headers: &HeaderMap) -> Asked {
     let text = |name: &HeaderName| headers.get(name)?.to_str().ok();
-    let millis = |name| number(text(name)?).map(Duration::from_millis);
+    let millis = |name| number(text(name)?).filter(|millis| *millis > 0).map(Duration::from_millis);
     let grpc = text(&GRPC).and_then(grpc_timeout);
     Asked { total: [grpc, millis(&TOTAL), millis(&EXPECTED)].into_iter().flatten().min(), per_try: millis(&PER_TRY) }
 }
@@ -38,7 +38,7 @@ pub(crate) fn tell(headers: &mut HeaderMap, left: Option<Duration>) {
         headers.remove(name);
     }
     let Some(left) = left else { return };
-    headers.insert(EXPECTED, HeaderValue::from(u64::try_from(left.as_millis()).unwrap_or(u64::MAX)));
+    headers.insert(EXPECTED, HeaderValue::from(u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1)));
     if is_grpc(headers) {
         if let Ok(value) = HeaderValue::from_str(&grpc_text(left)) {
             headers.insert(GRPC, value);

@@ -207,6 +207,15 @@ fn a_client_may_ask_for_less_time_never_for_more() {
     assert!(answer.contains("the attempt was not finished in 500ms") && took >= 500 * MS, "{answer}");
 }
 
+/// As Envoy means it.
+#[test]
+fn a_client_that_says_zero_has_asked_for_no_limit() {
+    let zeros = "x-envoy-upstream-rq-timeout-ms: 0\r\nx-envoy-upstream-rq-per-try-timeout-ms: 0\r\n";
+    let (origin, answer, took, _) = ask(STRICT, "/stall", zeros);
+    assert!(answer.contains("the attempt was not finished in 1s") && took >= 1000 * MS, "{answer}");
+    saw(&origin, "/stall", "al");
+}
+
 #[test]
 fn a_grpc_client_is_told_in_its_own_words() {
     let grpc = "content-type: application/grpc\r\nte: trailers\r\ngrpc-timeout: 800m\r\n";
