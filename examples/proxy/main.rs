@@ -121,6 +121,8 @@ async fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
 
     let (server, handle) = Context::background().with_cancel();
     let shutdown = Proxy::staged(&server, limits.notice, limits.grace);
+    // Before any signal can come: a shutdown is over when nobody is at work.
+    let accepting = shutdown.guard("listener");
     let further = shutdown.clone();
     signals::listen(handle, move |name| {
         let _ = further.advance(Why::Signal(name));
@@ -139,7 +141,7 @@ async fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
         log.say(format!("proxy: admin on {}", listener.local_addr()?));
         tokio::spawn(admin::serve(Arc::clone(&proxy), listener));
     }
-    let report = Arc::clone(&proxy).serve(listener).await;
+    let report = Arc::clone(&proxy).serve(listener, accepting).await;
     log.close(format!("proxy: {report}\nproxy: {}", admin::stats(&proxy).trim_end()));
     Ok(())
 }

@@ -72,3 +72,18 @@ fn during_the_notice_it_says_no_and_still_serves() {
     let log = proxy.stop();
     assert!(log.contains("SIGTERM: down after") && log.contains("left: nothing"), "{log}");
 }
+
+/// The listener's guard was taken after signals were heard: one that came in between found nobody at work, and it was over.
+#[test]
+fn a_signal_that_comes_at_once_does_not_skip_the_notice() {
+    let origin = Origin::start();
+    for _ in 0..20 {
+        let proxy = Proxy::start(&origin.url(), &["--notice", "300s", "--grace", "300s"]);
+        proxy.signal();
+        while proxy.admin("/health").expect("it is still there").contains("200 OK") {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        proxy.signal();
+        proxy.stop();
+    }
+}
