@@ -264,8 +264,8 @@ fn grpc_through_envoy_is_deadline_exceeded() {
 }
 
 /// Envoy with a timer of its own gives the status to a call that has not begun to answer; one that has is reset, and never
-/// hears any. Either way the server's stream is reset, and its context ends with that. So it is where Envoy takes the time
-/// from the header (`grpc_timeout_header_max`) and starts its timer before the server can start ours.
+/// hears any. Either way the server's stream is reset, and its context ends with that. The same timer runs where Envoy takes
+/// the time from the header (`grpc_timeout_header_max`), and there it races ours.
 #[test]
 fn envoys_own_timer_resets_an_answer_that_has_begun_without_a_status() {
     run(async || {
