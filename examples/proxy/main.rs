@@ -117,6 +117,8 @@ async fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
 
     let (server, handle) = Context::background().with_cancel();
     let shutdown = Proxy::staged(&server, limits.notice, limits.grace);
+    // Before the first signal can come: a shutdown for which nobody is waited for is over at once.
+    let accepting = shutdown.guard("listener");
     let further = shutdown.clone();
     signals::listen(handle, move |name| {
         let _ = further.advance(Why::Signal(name));
@@ -135,7 +137,7 @@ async fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
         log.say(format!("proxy: admin on {}", listener.local_addr()?));
         tokio::spawn(admin::serve(Arc::clone(&proxy), listener));
     }
-    let report = Arc::clone(&proxy).serve(listener).await;
+    let report = Arc::clone(&proxy).serve(listener, accepting).await;
     log.close(format!("proxy: {report}\nproxy: {}", admin::stats(&proxy).trim_end()));
     Ok(())
 }

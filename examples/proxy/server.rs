@@ -50,11 +50,10 @@ pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
 }
 
 impl Proxy {
-    /// Serves until the shutdown begins, and then until it is over.
-    pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener) -> Report {
+    /// Serves until the shutdown begins, and then until it is over. `accepting` keeps it going until then.
+    pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener, accepting: Guard) -> Report {
         let shutdown = &self.shutdown;
         let connections = shutdown.tracker("connection");
-        let accepting = shutdown.guard("listener");
         let until = shutdown.until(Stage::Drain);
         while let Ok(accepted) = until.run(listener.accept()).await {
             match accepted {

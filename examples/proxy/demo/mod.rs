@@ -198,9 +198,10 @@ fn start(
     let journal = Arc::clone(journal);
     let write = Arc::new(move |ended: &Ended| journal.lock().expect("nobody panics with it").push(ended.clone()));
     let shutdown = Proxy::staged(server, limits.notice, limits.grace);
+    let accepting = shutdown.guard("listener");
     let upstream = Upstream { authority: upstream.to_string(), h2: false };
     let proxy = Proxy::new(upstream, limits.clone(), Arc::clone(ledger), shutdown, write);
-    let task = tokio::spawn(proxy.serve(listener));
+    let task = tokio::spawn(proxy.serve(listener, accepting));
     Ok(Front { addr, limits, task })
 }
 
