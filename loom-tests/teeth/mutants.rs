@@ -134,14 +134,18 @@ mutants! {
     "timer-cell: who arms forgets that the old cell was surfacing",
         ["m15_deadline::pulled_forward_and_dropped_as_it_fires"], "node/deadline.rs":
         "«self.timer.set_bits(SEEN, Ordering::AcqRel);»" => "";
-    "timer-cell: a node is freed as the driver looks at it", ["m15_deadline::fired_as_it_goes"], "node/release.rs":
+    "timer-cell: a node is freed as the driver looks at it", ["m15_deadline::fired_as_the_leaf_and_its_parent_go"],
+        "node/release.rs":
         "let mut seen = «node.let_timer_go()»;" => "{ let seen = $OLD; seen && !$BROKEN }";
     #* "timer-cell: a leaf is freed as the driver looks at it", ["m15_deadline::fired_as_the_leaf_goes"],
         "node/release.rs":
         "if «node.drop_timer()» {" => "{ let seen = $OLD; seen && !$BROKEN }";
     "timer-cell: the driver lets go of the reminder that it looks at", ["m15_deadline::fired_as_the_leaf_goes"],
         "node/deadline.rs":
-        "«unsafe { node.mark_due(node.decided(), told) };»" => "unsafe { node.mark(node.decided(), told) };";
+        "node.mark(node.decided(), told, «By::Reminder»)" => "if $BROKEN { By::Another } else { $OLD }";
+    "timer-cell: a node is retired before its canceler has let the reminder go",
+        ["m15_deadline::fired_as_the_parent_ends_and_the_leaf_goes"], "node/release.rs":
+        "if «!node.leave_to_canceler()» {" => "true";
     "deadline: the reminder that came too late is not replaced", ["m15_deadline::pulled_forward_twice"],
         "node/deadline.rs":
         "if «now >= key» {" => "true";

@@ -8,6 +8,11 @@ pub(crate) const KILLED: &[(&str, &[&str], bool)] = &[
     ("claim.rs leave claim#1 AcqRel>Acquire", &["m14_signal::wake_shows_what_was_before"], false),
     ("claim.rs leave claim#1 AcqRel>Release", &["m14_signal::wake_shows_what_was_before"], false),
     ("node/deadline.rs arm timer-cell#2 AcqRel>Acquire", &["m15_deadline::pulled_forward_or_canceled"], false),
+    (
+        "node/deadline.rs leave_to_canceler timer-cell#2 AcqRel>Acquire",
+        &["m21_deadline_cause::goes_as_its_parent_ends"],
+        true,
+    ),
     ("node/foreign.rs poll_until_pending foreign#1 AcqRel>Acquire", &["m20_foreign::woken_by_two"], false),
     ("node/foreign.rs disown foreign#2 AcqRel>Release", &["m20_foreign::storm_as_it_goes"], false),
     ("node/foreign.rs wake_by_ref foreign#2 AcqRel>Acquire", &["m20_foreign::what_the_waker_did_is_seen"], true),
@@ -71,11 +76,20 @@ pub(crate) const TOGETHER: &[(&[&str], &[&str], bool)] = &[
     (
         &[
             "node/deadline.rs disarm timer-cell#1 Acquire>Relaxed",
-            "node/deadline.rs close_timer timer-cell#1 Acquire>Relaxed",
-            "node/deadline.rs close_timer timer-cell#2 AcqRel>Release",
-            "node/deadline.rs close_timer timer-cell#3 Acquire>Relaxed",
+            "node/deadline.rs shut timer-cell#1 Acquire>Relaxed",
+            "node/deadline.rs shut timer-cell#2 AcqRel>Release",
+            "node/deadline.rs shut timer-cell#3 Acquire>Relaxed",
         ],
         &["m15_deadline::pulled_forward_or_canceled"],
+        false,
+    ),
+    (
+        &[
+            "node/deadline.rs disarm timer-cell#2 AcqRel>Release",
+            "sync/tagged.rs set_bits none#1 Acquire>Relaxed",
+            "sync/tagged.rs set_bits none#2 Acquire>Relaxed",
+        ],
+        &["m21_deadline_cause::goes_as_its_parent_ends"],
         false,
     ),
     (
