@@ -14,6 +14,7 @@ use crate::foreign::Foreign;
 use crate::refs::RefCount;
 use crate::slots::{Entry, Kind, SlotList};
 use crate::state::{Ended, State};
+use crate::sync::stock;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Canary, Ordering, UnsafeCell};
 use crate::timer::Cell;
 use crate::trace::Trail;
@@ -375,5 +376,5 @@ fn fresh(above: Above, values: Values, deadline: Tick, trail: Trail) -> Node {
 /// The one allocation of a context.
 #[inline(always)]
 fn make(node: Node) -> NonNull<Node> {
-    NonNull::from(Box::leak(Box::new(node)))
+    stock::make(node)
 }
