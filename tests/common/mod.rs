@@ -3,6 +3,7 @@
 #![cfg(not(feature = "loom"))]
 #![allow(dead_code)] // every test binary uses another part of it
 
+pub(crate) mod allocations;
 pub(crate) mod live;
 pub(crate) mod watch;
 
