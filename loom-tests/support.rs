@@ -1,10 +1,11 @@
-//! The frame of every model, and the instruments.
+//! The frame of every model, and what loom alone can watch.
 
-use ripcord::{CancelHandle, Cause, Context, loom_support};
+pub(crate) use crate::instruments::{Count, Token, root};
+
+use ripcord::{Cause, Context, loom_support};
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::task::{Wake, Waker};
 use std::time::Instant;
 
 /// How far a model looks.
@@ -82,44 +83,16 @@ pub(crate) fn three(one: impl FnOnce() + Send + 'static, two: impl FnOnce() + Se
     first.join().unwrap();
 }
 
-/// A root that can be canceled.
-pub(crate) fn root() -> (Context, CancelHandle) {
-    Context::background().with_cancel()
-}
-
 /// What a context's cause says.
 pub(crate) fn said(ctx: &Context) -> Option<String> {
     ctx.cause().as_ref().map(Cause::to_string)
 }
 
-/// Counts how often something happened. loom does not see it, so it orders nothing.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Count(Arc<AtomicUsize>);
-
 impl Count {
-    pub(crate) fn get(&self) -> usize {
-        self.0.load(Relaxed)
-    }
-
-    pub(crate) fn up(&self) {
-        self.0.fetch_add(1, Relaxed);
-    }
-
     /// A function that counts its call.
     pub(crate) fn call(&self) -> impl FnOnce() + Send + 'static {
         let count = self.clone();
         move || count.up()
-    }
-
-    /// A waker that counts.
-    pub(crate) fn waker(&self) -> Waker {
-        Waker::from(Arc::new(self.clone()))
-    }
-}
-
-impl Wake for Count {
-    fn wake(self: Arc<Self>) {
-        self.up();
     }
 }
 
@@ -134,17 +107,7 @@ impl Dropped {
 
     /// The thing whose drop is counted.
     pub(crate) fn token(&self) -> Token {
-        Token(self.0.clone())
-    }
-}
-
-/// Says when it is dropped.
-#[derive(Clone, Debug)]
-pub(crate) struct Token(Count);
-
-impl Drop for Token {
-    fn drop(&mut self) {
-        self.0.up();
+        self.0.token()
     }
 }
 
