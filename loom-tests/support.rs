@@ -2,7 +2,7 @@
 
 pub(crate) use crate::instruments::{Count, Token, root};
 
-use ripcord::{Cause, Context, loom_support};
+use ripcord::{CancelHandle, Cause, Context, loom_support};
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -135,4 +135,15 @@ impl Note {
         // SAFETY: loom checks that nobody writes.
         self.0.with(|cell| unsafe { *cell })
     }
+}
+
+/// A note that reads 7 for whoever sees what `handle` ends, and the function that writes it and then cancels.
+pub(crate) fn noted(handle: CancelHandle) -> (Note, impl FnOnce() + Send + 'static) {
+    let note = Note::blank();
+    let ours = note.clone();
+    let cancel = move || {
+        ours.write(7);
+        handle.cancel();
+    };
+    (note, cancel)
 }
