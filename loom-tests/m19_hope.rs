@@ -1,17 +1,13 @@
 //! M19: a function waits on a relay for an end that can no longer come. The mark above and the count below are two
 //! words, each written before the other is read, with a fence between: at least one side drops the function.
 
-use crate::support::{ALL, Count, Dropped, explore, preemptions, root};
+use crate::support::{ALL, Count, Dropped, counted, explore, preemptions, root};
 use ripcord::Context;
 
 /// A function on `ctx` that tells if it is called, or dropped.
 fn hopeful(ctx: &Context) -> (Count, Dropped) {
-    let (calls, dropped) = (Count::default(), Dropped::default());
-    let (call, token) = (calls.call(), dropped.token());
-    drop(ctx.after_func(move || {
-        let _held = token;
-        call();
-    }));
+    let (after, calls, dropped) = counted(ctx);
+    drop(after);
     (calls, dropped)
 }
 

@@ -2,7 +2,7 @@
 
 pub(crate) use crate::instruments::{Count, Token, root};
 
-use ripcord::{CancelHandle, Cause, Context, loom_support};
+use ripcord::{AfterFunc, CancelHandle, Cause, Context, loom_support};
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -109,6 +109,17 @@ impl Dropped {
     pub(crate) fn token(&self) -> Token {
         self.0.token()
     }
+}
+
+/// A function on `ctx`, and what counts its call and its drop.
+pub(crate) fn counted(ctx: &Context) -> (AfterFunc, Count, Dropped) {
+    let (calls, dropped) = (Count::default(), Dropped::default());
+    let (call, token) = (calls.call(), dropped.token());
+    let after = ctx.after_func(move || {
+        let _held = token;
+        call();
+    });
+    (after, calls, dropped)
 }
 
 /// A plain word that loom watches: reading it without seeing the write before is a race, and fails the model.
