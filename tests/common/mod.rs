@@ -201,6 +201,18 @@ pub(crate) fn oops_of(ctx: &Context) -> Option<u32> {
     ctx.cause()?.downcast_ref::<Oops>().map(|oops| oops.0)
 }
 
+/// An error that panics when it is asked what it says.
+#[derive(Debug)]
+pub(crate) struct Mute;
+
+impl fmt::Display for Mute {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("no words")
+    }
+}
+
+impl std::error::Error for Mute {}
+
 #[track_caller]
 pub(crate) fn assert_live(ctx: &Context) {
     assert!(!ctx.is_done(), "is_done of {ctx:?}");
