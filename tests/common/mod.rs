@@ -4,6 +4,8 @@
 #![allow(dead_code)] // every test binary uses another part of it
 
 pub(crate) mod allocations;
+pub(crate) mod alone;
+pub(crate) mod early;
 pub(crate) mod live;
 pub(crate) mod watch;
 
