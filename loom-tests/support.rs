@@ -69,11 +69,11 @@ pub(crate) fn explore_timed(name: &str, bound: Bound, model: impl Fn() + Send + 
     });
 }
 
-/// Runs both, in parallel.
-pub(crate) fn both(one: impl FnOnce() + Send + 'static, other: impl FnOnce()) {
+/// Runs both, in parallel, and gives what they come to.
+pub(crate) fn both<A: 'static, B>(one: impl FnOnce() -> A + Send + 'static, other: impl FnOnce() -> B) -> (A, B) {
     let thread = loom::thread::spawn(one);
-    other();
-    thread.join().unwrap();
+    let result = other();
+    (thread.join().unwrap(), result)
 }
 
 /// Runs all three, in parallel.
