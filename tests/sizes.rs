@@ -1,53 +1,16 @@
 //! What things weigh: words per handle, allocations per operation.
-//!
-//! Allocations are counted per thread, so tests running beside each other do not disturb the count.
 #![cfg(not(feature = "loom"))]
 
 mod common;
 
+use common::allocations::{Counting, allocations, count};
 use common::*;
 use ripcord::{AfterFunc, CancelGuard, CancelHandle, Cause, Context, Done, DoneOwned, Error};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-    static BYTES: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: every request goes to the system allocator unchanged; counting touches two cells without a destructor.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        BYTES.set(BYTES.get() + layout.size());
-        // SAFETY: the caller's promises are passed on.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
-
 #[global_allocator]
 static COUNTING: Counting = Counting;
-
-/// Allocations and bytes that `f` asks for on this thread; what it gives back is dropped after the count.
-fn allocations<R>(f: impl FnOnce() -> R) -> (usize, usize) {
-    let before = (ALLOCATIONS.get(), BYTES.get());
-    let kept = f();
-    let after = (ALLOCATIONS.get(), BYTES.get());
-    drop(black_box(kept));
-    (after.0 - before.0, after.1 - before.1)
-}
-
-fn count<R>(f: impl FnOnce() -> R) -> usize {
-    allocations(f).0
-}
 
 /// A thread's first cancel registers it with the epoch, which allocates; after this, none does.
 fn warm_up() {
