@@ -2,7 +2,7 @@
 //!
 //! A context lives for a request or less, and the next one on the same thread wants the same memory: from here it costs a few
 //! instructions, where an allocator takes a hundred. What comes from one thread and ends on another goes through the
-//! allocator, in the end: a thread keeps no more than [`ROOM`] blocks of a size, 18 KiB in all, and they go with the thread.
+//! allocator, in the end: a thread keeps no more than [`ROOM`] blocks of a size, 28 KiB in all, and they go with the thread.
 //!
 //! `--cfg ripcord_unpooled` leaves it all to the allocator, for tools that watch allocations to find errors in this crate;
 //! so does `cargo fuzz`.
@@ -19,7 +19,7 @@ mod imp {
     /// Sizes are multiples of this, and so are addresses.
     const GRAIN: usize = 16;
     /// What is larger, or wants more alignment, goes to the allocator.
-    const LARGEST: usize = 128;
+    const LARGEST: usize = 160;
     /// How many blocks of one size a thread keeps.
     const ROOM: u32 = 32;
 
