@@ -28,11 +28,12 @@ need_nightly() {
 }
 
 # Runs the lean package's tests under a sanitizer: the library and the tests are instrumented, and what they depend on.
+# Every object goes through the allocator, whose tricks the sanitizer needs to see a touch that comes too late.
 # Arguments: the sanitizer, its target directory, and what goes to cargo test.
 sanitized() {
     local sanitizer=$1 directory=$2
     shift 2
-    RUSTFLAGS="${RUSTFLAGS:-} -Zsanitizer=$sanitizer ${extra_flags:-}" \
+    RUSTFLAGS="${RUSTFLAGS:-} --cfg ripcord_unpooled -Zsanitizer=$sanitizer ${extra_flags:-}" \
         cargo "+$nightly" test --manifest-path ci/lean/Cargo.toml --target "$host" \
         --target-dir "$target_dir/$directory" ${build_std:-} "$@"
 }

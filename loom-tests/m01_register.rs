@@ -2,7 +2,6 @@
 //! finds the entry, or the registrant finds the tag. Never missed, never told twice.
 
 use crate::support::{ALL, Count, both, explore, preemptions, root, said};
-use ripcord::Context;
 
 /// Registers a child while the parent is canceled, with so many siblings registered before.
 fn child_is_reached(name: &str, siblings: usize) {
@@ -10,13 +9,13 @@ fn child_is_reached(name: &str, siblings: usize) {
         let (parent, handle) = root();
         let before: Vec<_> = (0..siblings).map(|_| parent.with_cancel()).collect();
         let ours = parent.clone();
-        let thread = loom::thread::spawn(move || {
-            let (child, _own) = ours.with_cancel();
-            child
-        });
-        handle.cancel_cause("gone");
-        assert!(before.iter().all(|(sibling, _)| sibling.is_done()), "the cancel has returned");
-        let child: Context = thread.join().unwrap();
+        let (child, ()) = both(
+            move || ours.with_cancel().0,
+            || {
+                handle.cancel_cause("gone");
+                assert!(before.iter().all(|(sibling, _)| sibling.is_done()), "the cancel has returned");
+            },
+        );
         assert_eq!(said(&child).as_deref(), Some("gone"), "ended at birth, or reached");
     });
 }

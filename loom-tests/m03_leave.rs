@@ -1,7 +1,7 @@
 //! M3: somebody leaves while the owner is canceled. The canceler tags in place and never takes the list away, so who
 //! leaves finds out by its own slot whether it is being looked at; a claim decides who calls a function.
 
-use crate::support::{ALL, Count, Dropped, both, explore, preemptions, root};
+use crate::support::{ALL, Count, Dropped, both, counted, explore, preemptions, root, three};
 use std::pin::pin;
 use std::task::{Context as Task, Poll};
 
@@ -58,12 +58,7 @@ impl std::error::Error for Told {}
 fn function_is_stopped_or_called() {
     explore("M3 function is stopped or called", ALL, || {
         let (ctx, handle) = root();
-        let (calls, dropped) = (Count::default(), Dropped::default());
-        let (call, token) = (calls.call(), dropped.token());
-        let after = ctx.after_func(move || {
-            let _held = token;
-            call();
-        });
+        let (after, calls, dropped) = counted(&ctx);
         let seen = calls.clone();
         both(
             move || handle.cancel(),
@@ -111,9 +106,7 @@ fn two_children_leave() {
     explore("M3 two children leave", preemptions(3, Some(4)), || {
         let (parent, handle) = root();
         let (one, other) = (parent.with_cancel(), parent.with_cancel());
-        let thread = loom::thread::spawn(move || drop(one));
-        both(move || handle.cancel(), move || drop(other));
-        thread.join().unwrap();
+        three(move || drop(one), move || handle.cancel(), move || drop(other));
         drop(parent);
     });
 }

@@ -1,7 +1,7 @@
 //! M4: the last handle goes while entries leave. Each entry that was tagged counts the owner down, the last handle counts
 //! what it tagged, and exactly one of them takes the owner apart; who finds no tag never touches the owner again.
 
-use crate::support::{ALL, Count, Dropped, both, explore, preemptions, root, three};
+use crate::support::{ALL, both, counted, explore, preemptions, root, three};
 
 #[test]
 fn parent_and_child() {
@@ -51,12 +51,7 @@ fn child_moves_in_while_another_leaves() {
 fn function_that_nothing_will_call() {
     explore("M4 function stopped as the context goes", ALL, || {
         let (ctx, handle) = root();
-        let (calls, dropped) = (Count::default(), Dropped::default());
-        let (call, token) = (calls.call(), dropped.token());
-        let after = ctx.after_func(move || {
-            let _held = token;
-            call();
-        });
+        let (after, calls, dropped) = counted(&ctx);
         both(
             move || {
                 let _ = after.stop();

@@ -1,7 +1,7 @@
 //! M9: whoever sees a context ended sees everything that led to it, derives ended children, and gets the same answers
 //! from everybody for ever.
 
-use crate::support::{ALL, Note, both, explore, preemptions, root, said};
+use crate::support::{ALL, both, explore, noted, preemptions, root, said};
 use ripcord::Error;
 
 #[test]
@@ -31,20 +31,13 @@ fn the_end_shows_what_was_before() {
     explore("M9 the end shows what was before", ALL, || {
         let (parent, handle) = root();
         let (child, _own) = parent.with_cancel();
-        let note = Note::blank();
-        let ours = note.clone();
-        both(
-            move || {
-                ours.write(7);
-                handle.cancel();
-            },
-            || {
-                if child.is_done() {
-                    assert_eq!(note.read(), 7);
-                    assert!(parent.is_done(), "the child ended before its parent");
-                }
-            },
-        );
+        let (note, cancel) = noted(handle);
+        both(cancel, || {
+            if child.is_done() {
+                assert_eq!(note.read(), 7);
+                assert!(parent.is_done(), "the child ended before its parent");
+            }
+        });
     });
 }
 
@@ -52,20 +45,13 @@ fn the_end_shows_what_was_before() {
 fn a_child_born_ended_shows_what_was_before() {
     explore("M9 birth shows what was before", ALL, || {
         let (parent, handle) = root();
-        let note = Note::blank();
-        let ours = note.clone();
-        both(
-            move || {
-                ours.write(7);
-                handle.cancel();
-            },
-            || {
-                let (child, _own) = parent.with_cancel();
-                if child.is_done() {
-                    assert_eq!(note.read(), 7);
-                }
-            },
-        );
+        let (note, cancel) = noted(handle);
+        both(cancel, || {
+            let (child, _own) = parent.with_cancel();
+            if child.is_done() {
+                assert_eq!(note.read(), 7);
+            }
+        });
     });
 }
 
@@ -98,20 +84,13 @@ fn birth_above_a_value_shows_what_was_before() {
     explore("M9 birth above a value shows it", preemptions(2, Some(3)), || {
         let (parent, handle) = root();
         let value = parent.with_value(1_u8);
-        let note = Note::blank();
-        let ours = note.clone();
-        both(
-            move || {
-                ours.write(7);
-                handle.cancel();
-            },
-            || {
-                // The long way: nothing but the state is looked at.
-                let (child, _own) = value.with_cancel();
-                if child.is_done() {
-                    assert_eq!(note.read(), 7);
-                }
-            },
-        );
+        let (note, cancel) = noted(handle);
+        both(cancel, || {
+            // The long way: nothing but the state is looked at.
+            let (child, _own) = value.with_cancel();
+            if child.is_done() {
+                assert_eq!(note.read(), 7);
+            }
+        });
     });
 }

@@ -12,9 +12,8 @@ fn first_block_while_canceled() {
         let (parent, handle) = root();
         let inline = [parent.with_cancel(), parent.with_cancel()];
         let ours = parent.clone();
-        let coming = loom::thread::spawn(move || ours.with_cancel());
-        handle.cancel();
-        assert!(coming.join().unwrap().0.is_done(), "ended at birth, or reached");
+        let (new, ()) = both(move || ours.with_cancel(), || handle.cancel());
+        assert!(new.0.is_done(), "ended at birth, or reached");
         assert!(inline.iter().all(|(ctx, _)| ctx.is_done()));
     });
 }
@@ -49,10 +48,8 @@ fn block_is_retired_while_canceled() {
         let (parent, handle) = root();
         let (all, last) = one_sitter_in_the_old_block(&parent);
         drop(last);
-        let thread = loom::thread::spawn(move || handle.cancel());
         // Walks past the new block, and finds the old one empty, or closed.
-        let new = parent.with_cancel();
-        thread.join().unwrap();
+        let ((), new) = both(move || handle.cancel(), || parent.with_cancel());
         assert!(new.0.is_done(), "ended at birth, or reached");
         assert!(all.iter().all(|(ctx, _)| ctx.is_done()));
     });
@@ -96,9 +93,7 @@ fn hint_leads_to_a_new_block() {
         let _inline = [parent.with_cancel(), parent.with_cancel()];
         let ours = parent.clone();
         // Its block is made, and left, where the other may see the hint and nothing else of it.
-        let thread = loom::thread::spawn(move || drop(ours.with_cancel()));
-        let new = parent.with_cancel();
-        thread.join().unwrap();
+        let ((), new) = both(move || drop(ours.with_cancel()), || parent.with_cancel());
         handle.cancel();
         assert!(new.0.is_done(), "sits where it was found");
     });

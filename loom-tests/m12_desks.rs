@@ -1,7 +1,7 @@
 //! M12: an owner gets crowded and puts up desks, while it is canceled. A closed table word refuses the table; a table that
 //! came first is closed with everything at its desks.
 
-use crate::support::{ALL, explore, root};
+use crate::support::{ALL, both, explore, root};
 
 #[test]
 fn desks_are_put_up_while_canceled() {
@@ -9,14 +9,8 @@ fn desks_are_put_up_while_canceled() {
         let (parent, handle) = root();
         let inline = [parent.with_cancel(), parent.with_cancel()];
         let ours = parent.clone();
-        let coming = loom::thread::spawn(move || {
-            // The first makes a block, and that puts up the desks; the second sits at one.
-            let first = ours.with_cancel();
-            let second = ours.with_cancel();
-            (first, second)
-        });
-        handle.cancel();
-        let (first, second) = coming.join().unwrap();
+        // The first makes a block, and that puts up the desks; the second sits at one.
+        let ((first, second), ()) = both(move || (ours.with_cancel(), ours.with_cancel()), || handle.cancel());
         assert!(first.0.is_done() && second.0.is_done(), "ended at birth, or reached");
         assert!(inline.iter().all(|(ctx, _)| ctx.is_done()));
     });
@@ -28,9 +22,8 @@ fn two_threads_crowd() {
         let (parent, handle) = root();
         let _inline = [parent.with_cancel(), parent.with_cancel()];
         let ours = parent.clone();
-        let coming = loom::thread::spawn(move || (ours.with_cancel(), ours.with_cancel()));
-        let more = [parent.with_cancel(), parent.with_cancel()];
-        let (first, second) = coming.join().unwrap();
+        let ((first, second), more) =
+            both(move || (ours.with_cancel(), ours.with_cancel()), || [parent.with_cancel(), parent.with_cancel()]);
         handle.cancel();
         assert!(more.iter().chain([&first, &second]).all(|(ctx, _)| ctx.is_done()), "found at every desk");
     });
@@ -42,8 +35,6 @@ fn desk_is_left_while_canceled() {
         let (parent, handle) = root();
         let _others = [parent.with_cancel(), parent.with_cancel(), parent.with_cancel()];
         let at_desk = parent.with_cancel();
-        let thread = loom::thread::spawn(move || handle.cancel());
-        drop(at_desk);
-        thread.join().unwrap();
+        both(move || handle.cancel(), move || drop(at_desk));
     });
 }

@@ -23,9 +23,7 @@ fn merged_while_the_other_ends() {
         let (left, _keep) = root();
         let (right, other) = root();
         let theirs = right.clone();
-        let thread = loom::thread::spawn(move || other.cancel_cause("right"));
-        let (merged, _own) = left.with_cancel_from(&theirs);
-        thread.join().unwrap();
+        let ((), (merged, _own)) = both(move || other.cancel_cause("right"), || left.with_cancel_from(&theirs));
         assert_eq!(said(&merged).as_deref(), Some("right"), "ended at birth, or reached");
         assert!(!left.is_done());
     });

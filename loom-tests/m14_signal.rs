@@ -1,7 +1,7 @@
 //! M14: a task begins to wait while the context is canceled. Its waker is in place before the slot is taken, and a later
 //! poll looks again after it changed the waker: never woken zero times, never pending for ever.
 
-use crate::support::{ALL, Count, Note, both, explore, preemptions, root};
+use crate::support::{ALL, Count, both, explore, noted, preemptions, root};
 use ripcord::Error;
 use std::pin::pin;
 use std::task::{Context as Task, Poll};
@@ -45,19 +45,12 @@ fn two_waiters() {
 fn wake_shows_what_was_before() {
     explore("M14 ready shows what was before", ALL, || {
         let (ctx, handle) = root();
-        let note = Note::blank();
-        let ours = note.clone();
+        let (note, cancel) = noted(handle);
         let waker = Count::default().waker();
-        both(
-            move || {
-                ours.write(7);
-                handle.cancel();
-            },
-            || {
-                if pin!(ctx.done()).poll(&mut Task::from_waker(&waker)).is_ready() {
-                    assert_eq!(note.read(), 7);
-                }
-            },
-        );
+        both(cancel, || {
+            if pin!(ctx.done()).poll(&mut Task::from_waker(&waker)).is_ready() {
+                assert_eq!(note.read(), 7);
+            }
+        });
     });
 }

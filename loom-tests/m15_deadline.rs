@@ -3,7 +3,7 @@
 //!
 //! The driver is a thread that makes one pass; its clock is an argument.
 
-use crate::support::{ALL, Count, both, explore_timed, preemptions, said, three};
+use crate::support::{ALL, Count, both, explore_timed, preemptions, root, said, three};
 use ripcord::{
     CancelHandle, Context, Error,
     loom_support::{set_clock, turn},
@@ -56,7 +56,7 @@ fn fired_as_it_goes() {
 #[test]
 fn fired_as_the_leaf_goes() {
     explore_timed("M15 fired as the leaf goes", ALL, || {
-        let (parent, _handle) = Context::background().with_cancel();
+        let (parent, _handle) = root();
         let held = parent.with_timeout(Duration::from_nanos(5));
         both(|| fire(5), move || drop(held));
         assert!(!parent.is_done());
@@ -66,7 +66,7 @@ fn fired_as_the_leaf_goes() {
 #[test]
 fn fired_as_the_leaf_and_its_parent_go() {
     explore_timed("M15 fired as leaf and parent go", preemptions(2, Some(3)), || {
-        let parent = Context::background().with_cancel();
+        let parent = root();
         let held = parent.0.with_timeout(Duration::from_nanos(5));
         three(|| fire(5), move || drop(held), move || drop(parent));
     });
@@ -75,7 +75,7 @@ fn fired_as_the_leaf_and_its_parent_go() {
 #[test]
 fn fired_as_the_parent_ends_and_the_leaf_goes() {
     explore_timed("M15 fired, the parent ends, the leaf goes", preemptions(2, Some(3)), || {
-        let (parent, handle) = Context::background().with_cancel();
+        let (parent, handle) = root();
         let held = parent.with_timeout(Duration::from_nanos(5));
         three(|| fire(5), move || drop(held), move || handle.cancel());
         assert!(parent.is_done());
@@ -85,7 +85,7 @@ fn fired_as_the_parent_ends_and_the_leaf_goes() {
 #[test]
 fn born_as_the_parent_ends() {
     explore_timed("M15 born as its parent ends", ALL, || {
-        let (parent, handle) = Context::background().with_cancel();
+        let (parent, handle) = root();
         let mut held = None;
         both(move || handle.cancel(), || held = Some(parent.with_timeout(Duration::from_nanos(5))));
         let (ctx, _own) = held.unwrap();
@@ -142,35 +142,30 @@ fn pulled_forward_and_dropped_as_it_fires() {
     });
 }
 
+fn moved_or_canceled((ctx, handle): (Context, CancelHandle)) {
+    let other = handle.clone();
+    both(
+        move || other.cancel(),
+        || {
+            let _ = reset(&handle, 5);
+        },
+    );
+    // No cell of an ended context stays queued: `stop_timers` would find it.
+    assert_eq!(ctx.err(), Some(Error::Canceled));
+}
+
 #[test]
 fn pulled_forward_or_canceled() {
     explore_timed("M15 pulled forward or canceled", ALL, || {
-        let (ctx, handle) = armed(9);
-        let other = handle.clone();
-        both(
-            move || other.cancel(),
-            || {
-                let _ = reset(&handle, 5);
-            },
-        );
-        // No cell of an ended context stays queued: `stop_timers` would find it.
-        assert_eq!(ctx.err(), Some(Error::Canceled));
+        moved_or_canceled(armed(9));
     });
 }
 
 #[test]
 fn first_armed_as_it_is_canceled() {
     explore_timed("M15 first armed as it is canceled", ALL, || {
-        let (ctx, handle) = Context::background().with_cancel();
-        let other = handle.clone();
         // A canceler that finds no reminder leaves none to find: who arms looks again.
-        both(
-            move || other.cancel(),
-            || {
-                let _ = reset(&handle, 5);
-            },
-        );
-        assert_eq!(ctx.err(), Some(Error::Canceled));
+        moved_or_canceled(root());
     });
 }
 

@@ -8,14 +8,18 @@ fn two_causes() {
         let (ctx, one) = root();
         let other = one.clone();
         let theirs = ctx.clone();
-        let thread = loom::thread::spawn(move || {
-            one.cancel_cause("one");
-            said(&theirs)
-        });
-        other.cancel_cause("other");
-        let seen = said(&ctx);
+        let (told, seen) = both(
+            move || {
+                one.cancel_cause("one");
+                said(&theirs)
+            },
+            || {
+                other.cancel_cause("other");
+                said(&ctx)
+            },
+        );
         assert!(matches!(seen.as_deref(), Some("one" | "other")), "{seen:?}");
-        assert_eq!(thread.join().unwrap(), seen, "it changed");
+        assert_eq!(told, seen, "it changed");
     });
 }
 

@@ -1,17 +1,13 @@
 //! M19: a function waits on a relay for an end that can no longer come. The mark above and the count below are two
 //! words, each written before the other is read, with a fence between: at least one side drops the function.
 
-use crate::support::{ALL, Count, Dropped, explore, preemptions, root};
+use crate::support::{ALL, Count, Dropped, both, counted, explore, preemptions, root};
 use ripcord::Context;
 
 /// A function on `ctx` that tells if it is called, or dropped.
 fn hopeful(ctx: &Context) -> (Count, Dropped) {
-    let (calls, dropped) = (Count::default(), Dropped::default());
-    let (call, token) = (calls.call(), dropped.token());
-    drop(ctx.after_func(move || {
-        let _held = token;
-        call();
-    }));
+    let (after, calls, dropped) = counted(ctx);
+    drop(after);
     (calls, dropped)
 }
 
@@ -21,9 +17,7 @@ fn two_relays_let_go() {
         let parent = root();
         let child = parent.0.with_cancel();
         let (calls, dropped) = hopeful(&child.0);
-        let thread = loom::thread::spawn(move || drop(parent));
-        drop(child);
-        thread.join().unwrap();
+        both(move || drop(parent), move || drop(child));
         assert_eq!((calls.get(), dropped.get()), (0, 1), "dropped unrun, once");
     });
 }
@@ -36,9 +30,7 @@ fn three_relays_let_go() {
         let bottom = middle.0.with_cancel();
         let (calls, dropped) = hopeful(&bottom.0);
         drop(middle);
-        let thread = loom::thread::spawn(move || drop(top));
-        drop(bottom);
-        thread.join().unwrap();
+        both(move || drop(top), move || drop(bottom));
         assert_eq!((calls.get(), dropped.get()), (0, 1), "dropped unrun, once");
     });
 }
@@ -50,9 +42,7 @@ fn merged_relay_loses_both() {
         let merged = left.0.with_cancel_from(&right.0);
         let (calls, dropped) = hopeful(&merged.0);
         drop(merged);
-        let thread = loom::thread::spawn(move || drop(left));
-        drop(right);
-        thread.join().unwrap();
+        both(move || drop(left), move || drop(right));
         assert_eq!((calls.get(), dropped.get()), (0, 1), "dropped unrun, once");
     });
 }
@@ -64,12 +54,13 @@ fn ended_while_it_loses_hope() {
         let child = parent.with_cancel();
         let (calls, dropped) = hopeful(&child.0);
         drop(child);
-        let thread = loom::thread::spawn(move || {
-            handle.cancel();
-            drop(handle);
-        });
-        drop(parent);
-        thread.join().unwrap();
+        both(
+            move || {
+                handle.cancel();
+                drop(handle);
+            },
+            move || drop(parent),
+        );
         assert_eq!((calls.get(), dropped.get()), (1, 1), "the end came");
     });
 }

@@ -52,6 +52,18 @@ fn fires_as_it_goes() {
     });
 }
 
+/// The owner takes the cause, and leaves the node to the canceler that has the reminder in hand.
+#[test]
+fn goes_as_its_parent_ends() {
+    explore_timed("M21 goes as its parent ends", ALL, || {
+        let dropped = Dropped::default();
+        let (parent, handle) = Context::background().with_cancel();
+        let held = parent.with_timeout_cause(Duration::from_nanos(5), Cause::new(Budget(dropped.token())));
+        both(move || drop(held), move || handle.cancel());
+        assert_eq!(dropped.get(), 1, "given back once");
+    });
+}
+
 #[test]
 fn relay_fires_as_its_child_goes() {
     explore_timed("M21 relay fires as its child goes", preemptions(3, Some(4)), || {

@@ -1,7 +1,7 @@
 //! M22: values that several contexts see. The last that can see a value drops it, and sees all that others did with it;
 //! what a value's context keeps of the tree goes with the last context that is it.
 
-use crate::support::{ALL, Note, both, explore, preemptions, three};
+use crate::support::{ALL, Note, both, explore, preemptions, root, three};
 use ripcord::Context;
 
 /// A value that is written when it is dropped: whoever read it must have come before.
@@ -66,7 +66,7 @@ fn two_branches_of_a_chain() {
 fn tree_below_a_value() {
     explore("M22 a value keeps the tree below it", preemptions(2, Some(3)), || {
         let note = Note::blank();
-        let (ctx, handle) = Context::background().with_cancel();
+        let (ctx, handle) = root();
         let value = ctx.with_value(Written(note.clone()));
         let child = value.with_cancel();
         drop(ctx);

@@ -5,9 +5,11 @@
 //! its name, its bound on preemptions (`none`: exhaustive) and how many interleavings it ran. `teeth` checks that each
 //! would notice: it breaks a copy of the source, and expects a model to fail.
 //!
-//! One file per protocol; `support` is the frame, and the counters that find what is told twice, never, or too late.
+//! One file per protocol; `support` is the frame, and `instruments` the counters that find what is told twice, never, or
+//! too late.
 #![cfg(not(feature = "shuttle"))]
 
+mod instruments;
 mod support;
 
 mod m01_register;

@@ -1,10 +1,11 @@
-//! The frame of every model, and the instruments.
+//! The frame of every model, and what loom alone can watch.
 
-use ripcord::{CancelHandle, Cause, Context, loom_support};
+pub(crate) use crate::instruments::{Count, Token, root};
+
+use ripcord::{AfterFunc, CancelHandle, Cause, Context, loom_support};
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::task::{Wake, Waker};
 use std::time::Instant;
 
 /// How far a model looks.
@@ -68,11 +69,11 @@ pub(crate) fn explore_timed(name: &str, bound: Bound, model: impl Fn() + Send + 
     });
 }
 
-/// Runs both, in parallel.
-pub(crate) fn both(one: impl FnOnce() + Send + 'static, other: impl FnOnce()) {
+/// Runs both, in parallel, and gives what they come to.
+pub(crate) fn both<A: 'static, B>(one: impl FnOnce() -> A + Send + 'static, other: impl FnOnce() -> B) -> (A, B) {
     let thread = loom::thread::spawn(one);
-    other();
-    thread.join().unwrap();
+    let result = other();
+    (thread.join().unwrap(), result)
 }
 
 /// Runs all three, in parallel.
@@ -82,44 +83,16 @@ pub(crate) fn three(one: impl FnOnce() + Send + 'static, two: impl FnOnce() + Se
     first.join().unwrap();
 }
 
-/// A root that can be canceled.
-pub(crate) fn root() -> (Context, CancelHandle) {
-    Context::background().with_cancel()
-}
-
 /// What a context's cause says.
 pub(crate) fn said(ctx: &Context) -> Option<String> {
     ctx.cause().as_ref().map(Cause::to_string)
 }
 
-/// Counts how often something happened. loom does not see it, so it orders nothing.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Count(Arc<AtomicUsize>);
-
 impl Count {
-    pub(crate) fn get(&self) -> usize {
-        self.0.load(Relaxed)
-    }
-
-    pub(crate) fn up(&self) {
-        self.0.fetch_add(1, Relaxed);
-    }
-
     /// A function that counts its call.
     pub(crate) fn call(&self) -> impl FnOnce() + Send + 'static {
         let count = self.clone();
         move || count.up()
-    }
-
-    /// A waker that counts.
-    pub(crate) fn waker(&self) -> Waker {
-        Waker::from(Arc::new(self.clone()))
-    }
-}
-
-impl Wake for Count {
-    fn wake(self: Arc<Self>) {
-        self.up();
     }
 }
 
@@ -134,18 +107,19 @@ impl Dropped {
 
     /// The thing whose drop is counted.
     pub(crate) fn token(&self) -> Token {
-        Token(self.0.clone())
+        self.0.token()
     }
 }
 
-/// Says when it is dropped.
-#[derive(Clone, Debug)]
-pub(crate) struct Token(Count);
-
-impl Drop for Token {
-    fn drop(&mut self) {
-        self.0.up();
-    }
+/// A function on `ctx`, and what counts its call and its drop.
+pub(crate) fn counted(ctx: &Context) -> (AfterFunc, Count, Dropped) {
+    let (calls, dropped) = (Count::default(), Dropped::default());
+    let (call, token) = (calls.call(), dropped.token());
+    let after = ctx.after_func(move || {
+        let _held = token;
+        call();
+    });
+    (after, calls, dropped)
 }
 
 /// A plain word that loom watches: reading it without seeing the write before is a race, and fails the model.
@@ -172,4 +146,15 @@ impl Note {
         // SAFETY: loom checks that nobody writes.
         self.0.with(|cell| unsafe { *cell })
     }
+}
+
+/// A note that reads 7 for whoever sees what `handle` ends, and the function that writes it and then cancels.
+pub(crate) fn noted(handle: CancelHandle) -> (Note, impl FnOnce() + Send + 'static) {
+    let note = Note::blank();
+    let ours = note.clone();
+    let cancel = move || {
+        ours.write(7);
+        handle.cancel();
+    };
+    (note, cancel)
 }

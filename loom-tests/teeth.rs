@@ -4,8 +4,8 @@
 //! by itself; and steps of the protocols left out, which [`mutants`] lists. All of them are put into one copy of the
 //! source, asleep, and that is built once ([`graft`]); the environment wakes one for each run.
 //!
-//! `cargo test --features loom --test teeth` tries a sample; `RIPCORD_TEETH=all` everything, and any other word those
-//! whose id, reason or model contains it. `RIPCORD_TEETH=list` only says what there is.
+//! `cargo test --features loom --test teeth` tries them all; `RIPCORD_TEETH=<word>` those whose id, reason or model contains
+//! the word. `RIPCORD_TEETH=list` only says what there is.
 //!
 //! Each weakening has its row in [`orderings`], with the models of which one must fail, or in the table of
 //! `docs/ORDERINGS.md` that says why none does. One that is in neither fails the test, before anything is built.
@@ -50,7 +50,6 @@ struct Trial {
     numbers: Vec<usize>,
     name: String,
     models: &'static [&'static str],
-    sample: bool,
 }
 
 /// The weakenings that are explained in the table of the page; a name that ends with `*` stands for all that begin so.
@@ -69,25 +68,20 @@ fn trials() -> Vec<Trial> {
     let weakenings = scan::all(root());
     let mut trials = Vec::new();
     for (number, weakening) in weakenings.iter().enumerate() {
-        if let Some((_, models, sample)) = KILLED.iter().find(|(id, ..)| *id == weakening.id) {
-            trials.push(Trial { numbers: vec![number], name: weakening.id.clone(), models, sample: *sample });
+        if let Some((_, models)) = KILLED.iter().find(|(id, ..)| *id == weakening.id) {
+            trials.push(Trial { numbers: vec![number], name: weakening.id.clone(), models });
         }
     }
-    for (ids, models, sample) in TOGETHER {
+    for (ids, models) in TOGETHER {
         let number = |id: &&str| {
             let found = weakenings.iter().position(|weakening| weakening.id == **id);
             found.unwrap_or_else(|| panic!("{id}: in orderings.rs, not in the source"))
         };
-        trials.push(Trial {
-            numbers: ids.iter().map(number).collect(),
-            name: ids.join(" + "),
-            models,
-            sample: *sample,
-        });
+        trials.push(Trial { numbers: ids.iter().map(number).collect(), name: ids.join(" + "), models });
     }
     for (at, mutant) in MUTANTS.iter().enumerate() {
         let name = format!("{} ({})", mutant.why, mutant.file);
-        trials.push(Trial { numbers: vec![weakenings.len() + at], name, models: mutant.models, sample: mutant.sample });
+        trials.push(Trial { numbers: vec![weakenings.len() + at], name, models: mutant.models });
     }
     trials
 }
@@ -102,8 +96,7 @@ fn every_mutant_is_killed() {
     let chosen: Vec<Trial> = trials()
         .into_iter()
         .filter(|trial| match which.as_str() {
-            "" => trial.sample,
-            "all" | "list" => true,
+            "list" => true,
             word => trial.name.contains(word) || trial.models.iter().any(|model| model.contains(word)),
         })
         .collect();
@@ -207,7 +200,7 @@ fn every_ordering_is_killed_or_explained() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// The list is up to date, also where the sample does not look.
+/// The list is up to date.
 #[test]
 fn every_mutant_has_its_place() {
     let sources = scan::sources(root());

@@ -11,6 +11,8 @@
 //! Deadlines (the timer has its models in `src/timer`), and `Group`, whose lock is `std`'s.
 #![cfg(feature = "shuttle")]
 
+#[path = "../loom-tests/instruments.rs"]
+mod instruments;
 mod support;
 
 mod foreign;

@@ -1,14 +1,14 @@
-//! The frame of every model, and the instruments.
+//! The frame of every model, and how a function fares.
 
-use ripcord::{CancelHandle, Context, loom_support};
+pub(crate) use crate::instruments::{Count, root};
+
+use ripcord::loom_support;
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::thread::{self, JoinHandle};
 use shuttle::{Config, MaxSteps, Runner};
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::task::{Wake, Waker};
 use std::time::Instant;
 
 /// Preemptions that PCT plants in one run.
@@ -76,36 +76,6 @@ pub(crate) fn below(n: usize) -> usize {
     thread_rng().gen_range(0..n)
 }
 
-/// A root that can be canceled.
-pub(crate) fn root() -> (Context, CancelHandle) {
-    Context::background().with_cancel()
-}
-
-/// Counts how often something happened. Shuttle does not see it: no point to switch threads at.
-#[derive(Clone, Default)]
-pub(crate) struct Count(Arc<AtomicUsize>);
-
-impl Count {
-    pub(crate) fn get(&self) -> usize {
-        self.0.load(Relaxed)
-    }
-
-    pub(crate) fn up(&self) {
-        self.0.fetch_add(1, Relaxed);
-    }
-
-    /// A waker that counts.
-    pub(crate) fn waker(&self) -> Waker {
-        Waker::from(Arc::new(self.clone()))
-    }
-}
-
-impl Wake for Count {
-    fn wake(self: Arc<Self>) {
-        self.up();
-    }
-}
-
 /// A function as its owner sees it: how often it ran, and whether it is gone.
 #[derive(Clone, Default)]
 pub(crate) struct Call {
@@ -113,18 +83,10 @@ pub(crate) struct Call {
     pub(crate) drops: Count,
 }
 
-struct Token(Count);
-
-impl Drop for Token {
-    fn drop(&mut self) {
-        self.0.up();
-    }
-}
-
 impl Call {
     /// The function to register; it does `f` too.
     pub(crate) fn function(&self, f: impl FnOnce() + Send + 'static) -> impl FnOnce() + Send + 'static {
-        let (runs, token) = (self.runs.clone(), Token(self.drops.clone()));
+        let (runs, token) = (self.runs.clone(), self.drops.token());
         move || {
             let _token = token;
             runs.up();
@@ -134,7 +96,7 @@ impl Call {
 
     /// Something whose drop counts, and that never runs.
     pub(crate) fn token(&self) -> impl Send + Sync + 'static {
-        Token(self.drops.clone())
+        self.drops.token()
     }
 
     pub(crate) fn has_run(&self) -> bool {

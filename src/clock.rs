@@ -31,7 +31,7 @@ const BIAS: u64 = 1 << 61;
 
 static BASE: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-/// The tick of an instant: exact within 73 years of the first look at the clock, saturated beyond.
+/// The tick of an instant: exact from 73 years before the first look at the clock to 219 after it, saturated beyond.
 #[inline]
 pub(crate) fn tick_of(at: Instant) -> Tick {
     let base = *BASE;

@@ -10,8 +10,7 @@ use crate::queue::Linked;
 use crate::refs::RefCount;
 use crate::shield::Shield;
 use crate::slots::{Entry, Kind, Left, Seat};
-use crate::sync::UnsafeCell;
-use crate::sync::reclaim;
+use crate::sync::{UnsafeCell, reclaim, stock};
 use std::mem::{ManuallyDrop, forget};
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
@@ -60,7 +59,7 @@ impl<F: FnOnce() + Send + 'static> HookOf<F> {
         },
         free: |hook| {
             // SAFETY: the last owner gives it back; the function was taken, or never will be.
-            unsafe { reclaim::bury(hook.cast::<HookOf<F>>()) };
+            unsafe { stock::bury(hook.cast::<HookOf<F>>()) };
         },
     };
 
@@ -90,7 +89,7 @@ impl Hook {
             kind: &HookOf::<F>::KIND,
         };
         let whole = HookOf { hook, function: UnsafeCell::new(ManuallyDrop::new(function)) };
-        NonNull::from(Box::leak(Box::new(whole))).cast()
+        stock::make(whole).cast()
     }
 
     pub(crate) fn entry(this: NonNull<Hook>) -> Entry {

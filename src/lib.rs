@@ -2,6 +2,8 @@
 #![cfg_attr(feature = "loom", doc = "The crate as its models see it.")]
 #![cfg_attr(all(doctest, feature = "loom"), cfg(any()))]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// Says what brings an item. No word of `loom`, which nobody who reads it turns on.
+#![cfg_attr(docsrs, doc(auto_cfg(hide(feature = "loom"))))]
 
 mod base;
 mod bridge;
@@ -35,25 +37,18 @@ mod trace;
 mod value;
 
 #[cfg(feature = "axum")]
-#[cfg_attr(docsrs, doc(cfg(feature = "axum")))]
 pub use bridge::axum;
 #[cfg(feature = "http")]
-#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
 pub use bridge::http;
 #[cfg(feature = "metrics")]
-#[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
 pub use bridge::metrics;
 #[cfg(feature = "tokio")]
-#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
 pub use bridge::tokio;
 #[cfg(feature = "tonic")]
-#[cfg_attr(docsrs, doc(cfg(feature = "tonic")))]
 pub use bridge::tonic;
 #[cfg(feature = "tower")]
-#[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
 pub use bridge::tower;
 #[cfg(feature = "tracing")]
-#[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
 pub use bridge::tracing;
 pub use cause::Cause;
 pub use config::Config;

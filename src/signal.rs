@@ -15,8 +15,7 @@
 
 use crate::claim::Claim;
 use crate::slots::Seat;
-use crate::sync::reclaim;
-use crate::sync::{Canary, UnsafeCell};
+use crate::sync::{Canary, UnsafeCell, reclaim, stock};
 use std::ptr::{self, NonNull};
 use std::task::{RawWakerVTable, Waker};
 
@@ -58,7 +57,7 @@ impl Signal {
             next: UnsafeCell::new(ptr::null_mut()),
             canary: Canary::new(),
         };
-        NonNull::from(Box::leak(Box::new(signal)))
+        stock::make(signal)
     }
 
     /// Says where it sits, before each try to publish it.
@@ -176,8 +175,8 @@ impl Signal {
         let this = this.cast::<Signal>();
         // SAFETY: the caller is the last to know it.
         unsafe { &*this }.canary.kill();
-        // SAFETY: it came from a box.
-        unsafe { reclaim::bury(this) };
+        // SAFETY: made by `new`.
+        unsafe { stock::bury(this) };
     }
 }
 

@@ -57,7 +57,7 @@ pub fn pause() {
 /// run on this thread, which holds no lock, so they may call everything here. Calls from several threads add up. A clock
 /// that runs is moved ahead in one step, and goes on running from there.
 ///
-/// It saturates 73 years from the start of the process or later: no deadline is left then.
+/// It saturates 219 years after the first look at the clock: no deadline is left then.
 ///
 /// Time: that of one pass of the timer for each different deadline on the way, and what is called there.
 ///

@@ -3,21 +3,15 @@
 
 mod common;
 
+use common::alone::alone;
 use common::*;
 use metrics_util::MetricKind;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use ripcord::metrics::{Counts, counts, describe, publish};
 use ripcord::{Cause, Config, Context, Error};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
-
-/// Tests of this file take turns.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// What came during `f`; `live`, `held` and `deadlines` as they stand after it, less what stood before.
 fn counted(f: impl FnOnce()) -> Counts {

@@ -199,14 +199,6 @@ fn a_panicking_subscriber_does_not_keep_the_others_from_being_told() {
 
 #[test]
 fn a_cause_whose_display_panics_is_the_subscribers_problem() {
-    #[derive(Debug)]
-    struct Mute;
-    impl fmt::Display for Mute {
-        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-            panic!("no words")
-        }
-    }
-    impl std::error::Error for Mute {}
     let (ctx, handle) = Context::background().with_cancel();
     let log = Log::new(Level::DEBUG);
     assert_eq!(panic_of(|| log.during(|| handle.cancel_cause(Cause::new(Mute)))), "no words");

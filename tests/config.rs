@@ -5,27 +5,15 @@
 
 mod common;
 
+use common::alone::Configuring;
+use common::early::none_is_early;
 use common::*;
 use ripcord::{CancelHandle, Config, Context, Error};
 use std::any::Any;
 use std::panic::{catch_unwind, resume_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
-
-/// One test at a time; the default configuration again at its end.
-struct Alone(#[expect(dead_code)] MutexGuard<'static, ()>);
-
-fn alone() -> Alone {
-    static ONE: Mutex<()> = Mutex::new(());
-    Alone(ONE.lock().unwrap_or_else(PoisonError::into_inner))
-}
-
-impl Drop for Alone {
-    fn drop(&mut self) {
-        Config::default().install();
-    }
-}
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -38,7 +26,7 @@ fn collector() -> (Config, mpsc::Receiver<Job>) {
 
 #[test]
 fn callbacks_run_where_the_executor_takes_them() {
-    let _alone = alone();
+    let _alone = Configuring::alone();
     let (config, jobs) = collector();
     config.install();
     let (ctx, handle) = Context::background().with_cancel();
@@ -64,7 +52,7 @@ fn callbacks_run_where_the_executor_takes_them() {
 
 #[test]
 fn a_function_that_the_executor_drops_never_runs() {
-    let _alone = alone();
+    let _alone = Configuring::alone();
     Config::default().callbacks(drop).install();
     let (ctx, handle) = Context::background().with_cancel();
     let tale = Tale::new();
@@ -76,7 +64,7 @@ fn a_function_that_the_executor_drops_never_runs() {
 
 #[test]
 fn a_stopped_function_is_not_handed_over() {
-    let _alone = alone();
+    let _alone = Configuring::alone();
     let (config, jobs) = collector();
     config.install();
     let (ctx, handle) = Context::background().with_cancel();
@@ -92,7 +80,7 @@ fn a_stopped_function_is_not_handed_over() {
 
 #[test]
 fn an_executor_frees_functions_that_want_the_cancelers_lock() {
-    let _alone = alone();
+    let _alone = Configuring::alone();
     Config::default().callbacks(|job| drop(thread::spawn(job))).install();
     within_a_minute(|| {
         let lock = Arc::new(Mutex::new(0));
@@ -108,7 +96,7 @@ fn an_executor_frees_functions_that_want_the_cancelers_lock() {
 
 #[test]
 fn a_panicking_executor_strands_nobody() {
-    let _alone = alone();
+    let _alone = Configuring::alone();
     Config::default().callbacks(|_| resume_unwind(Box::new("executor"))).install();
     let (ctx, handle) = Context::background().with_cancel();
     let (wakes, waker) = Wakes::new();
@@ -129,7 +117,7 @@ fn text_of(payload: &(dyn Any + Send)) -> String {
 
 #[test]
 fn on_panic_hears_of_every_panic_and_nothing_resurfaces() {
-    let _alone = alone();
+    let _alone = Configuring::alone();
     let (tell, told) = mpsc::channel();
     let tell = Mutex::new(tell);
     Config::default().on_panic(move |payload| drop(tell.lock().unwrap().send(text_of(&*payload)))).install();
@@ -177,7 +165,7 @@ fn on_panic_hears_of_every_panic_and_nothing_resurfaces() {
 
 #[test]
 fn a_hook_that_panics_itself_changes_nothing() {
-    let _alone = alone();
+    let _alone = Configuring::alone();
     Config::default().on_panic(|_| resume_unwind(Box::new("hook"))).install();
     let (ctx, handle) = Context::background().with_cancel();
     let tale = Tale::new();
@@ -192,51 +180,37 @@ fn a_hook_that_panics_itself_changes_nothing() {
 
 #[test]
 fn without_a_window_deadlines_are_still_never_early() {
-    let _alone = alone();
+    let _alone = Configuring::alone();
     for window in [Duration::ZERO, Duration::from_micros(50), Duration::from_millis(20), Duration::from_millis(1)] {
         Config::default().timer_window(window).install();
-        let (tell, told) = mpsc::channel();
-        let mut random = Random::new(7);
-        for _ in 0..stress(200) {
-            let at = Instant::now() + Duration::from_nanos(random.next() % 5_000_000);
-            let (ctx, _handle) = Context::background().with_deadline(at);
-            let tell = tell.clone();
-            ctx.after_func(move || tell.send((at, Instant::now())).unwrap());
-        }
-        drop(tell);
-        let mut fired = 0;
-        while let Ok((at, seen)) = told.recv_timeout(Duration::from_secs(60)) {
-            assert!(seen >= at, "{:?} early with a window of {window:?}", at - seen);
-            fired += 1;
-        }
-        assert_eq!(fired, stress(200));
+        none_is_early(stress(200), format!("with a window of {window:?}"), |fired| {
+            let mut random = Random::new(7);
+            for _ in 0..stress(200) {
+                let at = Instant::now() + Duration::from_nanos(random.next() % 5_000_000);
+                let (ctx, _handle) = Context::background().with_deadline(at);
+                fired.expect(&ctx, at);
+            }
+        });
     }
 }
 
 /// Pushed back a little, just before it fires: the reminder surfaces before the deadline has come.
 #[test]
 fn d4_a_deadline_pushed_back_at_the_last_moment_is_not_early_either() {
-    let _alone = alone();
+    let _alone = Configuring::alone();
     let mut random = Random::new(8);
     for window in [Duration::ZERO, Duration::from_millis(1)] {
         Config::default().timer_window(window).install();
         for _ in 0..stress(10) {
-            let (tell, told) = mpsc::channel();
-            let at = Instant::now() + Duration::from_millis(2);
-            for n in 0..40 {
-                let (ctx, handle) = Context::background().with_deadline(at + Duration::from_micros(n));
-                let later = at + Duration::from_micros(n + 1 + random.next() % 1_500);
-                let last = if handle.reset_deadline(later) { later } else { at };
-                let tell = tell.clone();
-                ctx.after_func(move || tell.send((last, Instant::now())).unwrap());
-            }
-            drop(tell);
-            let mut fired = 0;
-            while let Ok((last, seen)) = told.recv_timeout(Duration::from_secs(60)) {
-                assert!(seen >= last, "{:?} early with a window of {window:?}", last - seen);
-                fired += 1;
-            }
-            assert_eq!(fired, 40);
+            none_is_early(40, format!("with a window of {window:?}"), |fired| {
+                let at = Instant::now() + Duration::from_millis(2);
+                for n in 0..40 {
+                    let (ctx, handle) = Context::background().with_deadline(at + Duration::from_micros(n));
+                    let later = at + Duration::from_micros(n + 1 + random.next() % 1_500);
+                    let last = if handle.reset_deadline(later) { later } else { at };
+                    fired.expect(&ctx, last);
+                }
+            });
         }
     }
 }
@@ -255,7 +229,7 @@ fn overdue(window: Duration) -> (Context, CancelHandle, Instant) {
 /// How the second of two past deadlines is made, 10 ns after the first: always the first gives the cause.
 #[test]
 fn d2_of_two_past_deadlines_the_earlier_gives_the_cause_also_before_the_driver_has_come() {
-    let _alone = alone();
+    let _alone = Configuring::alone();
     type Make = fn(&Context, Instant) -> Context;
     let ways: [(&str, Make); 6] = [
         ("a deadline", |parent, at| parent.with_deadline_cause(at, "child").0),
@@ -295,7 +269,7 @@ fn d2_of_two_past_deadlines_the_earlier_gives_the_cause_also_before_the_driver_h
 /// From one past instant to another, before the driver has come: the second is past all the same.
 #[test]
 fn d6_an_overdue_deadline_moved_to_a_later_past_instant_ends_the_context_at_once() {
-    let _alone = alone();
+    let _alone = Configuring::alone();
     for by_timeout in [false, true] {
         let (ctx, handle, first) = overdue(Duration::from_millis(60));
         let moved = if by_timeout {
@@ -310,7 +284,7 @@ fn d6_an_overdue_deadline_moved_to_a_later_past_instant_ends_the_context_at_once
 
 #[test]
 fn d2_a_childs_own_earlier_deadline_gives_its_own_cause() {
-    let _alone = alone();
+    let _alone = Configuring::alone();
     let (parent, _parent, first) = overdue(Duration::from_millis(60));
     let (sooner, _sooner) = parent.with_deadline_cause(first - Duration::from_nanos(10), "sooner");
     // Unless the driver was there already.
@@ -323,7 +297,7 @@ fn d2_a_childs_own_earlier_deadline_gives_its_own_cause() {
 /// Parent and child fall due in one wake-up of the driver, armed on different threads: still in the order of time.
 #[test]
 fn d3_deadlines_that_fire_together_fire_in_the_order_of_time() {
-    let _alone = alone();
+    let _alone = Configuring::alone();
     Config::default().timer_window(Duration::from_millis(5)).install();
     for _ in 0..stress(8) {
         let at = Instant::now() + Duration::from_millis(4);
@@ -349,7 +323,7 @@ fn d3_deadlines_that_fire_together_fire_in_the_order_of_time() {
 
 #[test]
 fn a_configuration_may_be_installed_again_and_copied() {
-    let _alone = alone();
+    let _alone = Configuring::alone();
     let (first, first_jobs) = collector();
     let (second, second_jobs) = collector();
     for (config, n) in [(first, 1), (second, 2)] {
@@ -372,7 +346,7 @@ fn a_configuration_may_be_installed_again_and_copied() {
 
 #[test]
 fn configurations_are_installed_while_everything_runs() {
-    let _alone = alone();
+    let _alone = Configuring::alone();
     thread::scope(|scope| {
         let worker = scope.spawn(|| {
             for _ in 0..stress(400) {

@@ -1,13 +1,14 @@
 //! The rules of deadlines, as far as a caller can see them: those that need no waiting, and those that need real time.
 //! Waiting for deadlines is in `deadlines_passing.rs`. The driver's thread is watched in `driver.rs`, what a deadline costs
-//! in `sizes.rs`, what it leaves behind in `leaks.rs`.
+//! in `sizes.rs`, what it leaves behind in `stress_flat.rs`.
 #![cfg(not(feature = "loom"))]
 
 mod common;
 
+use common::early::none_is_early;
 use common::*;
 use ripcord::{Context, Error};
-use std::sync::{Barrier, mpsc};
+use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -122,31 +123,22 @@ fn d3_an_earlier_deadline_of_the_parent_is_the_childs_too() {
 
 #[test]
 fn d4_no_deadline_fires_early() {
-    let (tell, told) = mpsc::channel();
     let rounds = stress(400);
-    thread::scope(|scope| {
-        for seed in 0..3 {
-            let tell = tell.clone();
-            scope.spawn(move || {
-                let mut random = Random::new(seed);
-                for _ in 0..rounds {
-                    let after = Duration::from_nanos(random.next() % 30_000_000);
-                    let at = Instant::now() + after;
-                    let (ctx, _handle) = Context::background().with_deadline(at);
-                    let tell = tell.clone();
-                    ctx.after_func(move || tell.send((at, Instant::now())).unwrap());
-                }
-            });
-        }
+    none_is_early(3 * rounds, "on three threads", |fired| {
+        thread::scope(|scope| {
+            for seed in 0..3 {
+                scope.spawn(move || {
+                    let mut random = Random::new(seed);
+                    for _ in 0..rounds {
+                        let after = Duration::from_nanos(random.next() % 30_000_000);
+                        let at = Instant::now() + after;
+                        let (ctx, _handle) = Context::background().with_deadline(at);
+                        fired.expect(&ctx, at);
+                    }
+                });
+            }
+        });
     });
-    drop(tell);
-    // All handles are gone: the registered functions keep their contexts, and their deadlines, alive.
-    let mut fired = 0;
-    while let Ok((at, seen)) = told.recv_timeout(Duration::from_secs(60)) {
-        assert!(seen >= at, "{:?} early", at - seen);
-        fired += 1;
-    }
-    assert_eq!(fired, 3 * rounds);
 }
 
 #[test]

@@ -166,17 +166,6 @@ fn a_bound_is_kept_and_the_rest_counted() {
     assert_eq!(snapshot().contexts().len(), 0);
 }
 
-#[derive(Debug)]
-struct Mute;
-
-impl fmt::Display for Mute {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        panic!("no words")
-    }
-}
-
-impl std::error::Error for Mute {}
-
 /// A cause that, when it is told or dropped, uses contexts itself.
 #[derive(Debug)]
 struct Busy(Context);

@@ -8,23 +8,17 @@
 
 mod common;
 
+use common::alone::alone;
 use common::live::Live;
 use common::watch::Watch;
 use common::*;
 use ripcord::{AfterFunc, CancelHandle, Context};
 use std::io::Write;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 #[global_allocator]
 static LIVE: Live = Live::new();
-
-/// One test at a time.
-fn alone() -> MutexGuard<'static, ()> {
-    static ONE: Mutex<()> = Mutex::new(());
-    ONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 const SLACK: isize = 128 * 1024;
 

@@ -7,6 +7,7 @@
 
 mod common;
 
+use common::alone::Configuring;
 use common::watch::Watch;
 use common::*;
 use ripcord::{AfterFunc, CancelHandle, Cause, Config, Context, DoneOwned, Error};
@@ -15,26 +16,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Barrier, Mutex};
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
-
-/// One test at a time; the default configuration again at its end.
-struct Alone(#[expect(dead_code)] MutexGuard<'static, ()>);
-
-fn alone() -> Alone {
-    static ONE: Mutex<()> = Mutex::new(());
-    let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    Config::default().install();
-    Alone(one)
-}
-
-impl Drop for Alone {
-    fn drop(&mut self) {
-        Config::default().install();
-    }
-}
 
 /// The payload of a panic: which one it is. It does not pass through the process's panic hook, which would print it.
 struct Number(usize);
@@ -246,7 +231,7 @@ fn set(numbers: &[usize]) -> BTreeSet<usize> {
 
 #[test]
 fn s10_panics_of_every_kind_strand_nobody_and_go_on_in_who_caused_them() {
-    let _alone = alone();
+    let _alone = Configuring::alone();
     let watch = Watch::new();
     for round in 0..stress(60) {
         let (raised, surfaced) = storm(&watch, round);
@@ -257,7 +242,7 @@ fn s10_panics_of_every_kind_strand_nobody_and_go_on_in_who_caused_them() {
 
 #[test]
 fn s10_every_panic_reaches_the_hook_and_none_goes_on() {
-    let _alone = alone();
+    let _alone = Configuring::alone();
     let watch = Watch::new();
     let heard: Arc<Mutex<Vec<usize>>> = Arc::default();
     let hears = heard.clone();
@@ -273,7 +258,7 @@ fn s10_every_panic_reaches_the_hook_and_none_goes_on() {
 /// On the timer's thread nobody is above to hear; the thread goes on, and so do all other deadlines.
 #[test]
 fn s10_panics_on_the_timers_thread_cost_nobody_a_deadline() {
-    let _alone = alone();
+    let _alone = Configuring::alone();
     let watch = Watch::new();
     let heard = Arc::new(AtomicUsize::new(0));
     for hooked in [false, true] {
@@ -313,7 +298,7 @@ fn s10_panics_on_the_timers_thread_cost_nobody_a_deadline() {
 /// A hook may use contexts, and end trees whose functions panic in turn.
 #[test]
 fn s10_a_hook_that_cancels_what_panics_again() {
-    let _alone = alone();
+    let _alone = Configuring::alone();
     let watch = Watch::new();
     let post = watch.post("canceler");
     let chain: Arc<Mutex<Vec<CancelHandle>>> = Arc::default();
@@ -352,7 +337,7 @@ fn s10_payloads_that_panic_when_they_are_dropped_are_not_leaked() {
             resume_unwind(Box::new(self.0.probe()));
         }
     }
-    let _alone = alone();
+    let _alone = Configuring::alone();
     for _ in 0..stress(20) {
         let (root, handle) = Context::background().with_cancel();
         let second = Tale::new();
@@ -375,7 +360,7 @@ fn s10_payloads_that_panic_when_they_are_dropped_are_not_leaked() {
 
 #[test]
 fn s10_g8_panics_on_racing_threads_strand_nobody() {
-    let _alone = alone();
+    let _alone = Configuring::alone();
     for _ in 0..stress(40) {
         let (root, handle) = Context::background().with_cancel();
         let tales: Vec<_> = (0..20).map(|_| Tale::new()).collect();

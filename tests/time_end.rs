@@ -18,6 +18,9 @@ fn an_advance_beyond_the_end_of_time_fires_everything_and_stays_there() {
     assert_live(&never);
     let end = time::now();
     assert!(end > before);
+    // Of 365 days and a quarter.
+    let year = Duration::from_secs(31_557_600);
+    assert!(end - before > 219 * year, "the end of time is {:?} ahead", end - before);
     time::advance(Duration::MAX);
     assert_eq!(time::now(), end);
     time::resume();

@@ -121,7 +121,7 @@ async fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
 
     let (server, handle) = Context::background().with_cancel();
     let shutdown = Proxy::staged(&server, limits.notice, limits.grace);
-    // Before any signal can come: a shutdown is over when nobody is at work.
+    // Before the first signal can come: a shutdown for which nobody is waited for is over at once.
     let accepting = shutdown.guard("listener");
     let further = shutdown.clone();
     signals::listen(handle, move |name| {

@@ -52,7 +52,7 @@ pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
 }
 
 impl Proxy {
-    /// Serves until the shutdown begins, and then until it is over. The guard is the listener's.
+    /// Serves until the shutdown begins, and then until it is over. `accepting` keeps it going until then.
     pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener, accepting: Guard) -> Report {
         let shutdown = &self.shutdown;
         let connections = shutdown.tracker("connection");

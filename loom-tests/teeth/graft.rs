@@ -122,7 +122,7 @@ pub(crate) fn graft(root: &Path, weakenings: &[Weakening], mutants: &[Mutant]) -
 
 #[test]
 fn grafts_nest() {
-    let mutant = |old, new| Mutant { file: "a.rs", old, new, models: &[], why: "", sample: false };
+    let mutant = |old, new| Mutant { file: "a.rs", old, new, models: &[], why: "" };
     assert_eq!(place("if a && b {", &mutant("if «a && b» {", "false")), Some(3..9));
     assert_eq!(place("a a", &mutant("a", "b")), None);
     let (before, after) = around(&mutant("a", "b"), 3);

@@ -10,27 +10,23 @@ pub(crate) struct Mutant {
     pub(crate) models: &'static [&'static str],
     /// What is broken, and of which edge of `docs/ORDERINGS.md`.
     pub(crate) why: &'static str,
-    /// Tried when nobody asks for all.
-    pub(crate) sample: bool,
 }
 
 macro_rules! mutants {
-    ($($(#$sample:tt)? $why:literal, [$($model:literal),+], $file:literal: $old:literal => $new:literal;)+) => {
+    ($($why:literal, [$($model:literal),+], $file:literal: $old:literal => $new:literal;)+) => {
         pub(crate) const MUTANTS: &[Mutant] = &[$(Mutant {
             file: $file,
             old: $old,
             new: $new,
             models: &[$($model),+],
             why: $why,
-            sample: !stringify!($($sample)?).is_empty(),
         }),+];
     };
 }
 
-// `#*` marks the sample.
 mutants! {
     // seat, closed, vacate, orphan: the slot.
-    #* "closed: closing looks, but does not tag", ["m01_register::child_at_the_gate"], "slots/slot.rs":
+    "closed: closing looks, but does not tag", ["m01_register::child_at_the_gate"], "slots/slot.rs":
         "let before = «self.0.set_bits(CLOSED, Ordering::AcqRel)»;" => "self.0.load(Ordering::Acquire)";
     "closed: a closed slot is taken for a busy one", ["m01_register::child_at_the_gate"], "slots/slot.rs":
         "if «addr_bits(seen, CLOSED) == 0» {" => "addr_bits(seen, CLOSED) <= CLOSED";
@@ -38,13 +34,13 @@ mutants! {
         "let before = «self.0.set_bits(CLOSED, Ordering::AcqRel)»;" =>
         "let seen = self.0.load(Ordering::Relaxed); if addr_bits(seen, CLOSED) != 0 { seen } else \
          { self.0.swap(seen.map_addr(|a| a | CLOSED), Ordering::Release) }";
-    #* "seat: taken without a look at who sits there",
+    "seat: taken without a look at who sits there",
         ["m06_reuse::one_leaves_two_come", "m07_comings_and_goings::register_leave_cancel"], "slots/slot.rs":
         "match «self.0.compare_exchange(seen, entry.0.as_ptr(), Ordering::AcqRel, Ordering::Acquire)» {" =>
         "Ok::<_, *mut ()>(self.0.swap(entry.0.as_ptr(), Ordering::AcqRel))";
     "closed: taken without a look at the tag", ["m07_comings_and_goings::register_leave_cancel"], "slots/slot.rs":
         "if «addr_bits(seen, CLOSED) != 0» { Take::Closed }" => "false";
-    #* "closed: who leaves a closed slot frees at once", ["m03_leave::child_leaves"], "slots/slot.rs":
+    "closed: who leaves a closed slot frees at once", ["m03_leave::child_leaves"], "slots/slot.rs":
         "return Left { closed: «addr_bits(seen, CLOSED) != 0»," => "false";
     "closed: a closed gate looks virgin when it is left", ["m02_two_cancels::the_gate_is_left_between_two_cancels"],
         "slots/slot.rs":
@@ -57,7 +53,7 @@ mutants! {
         "«addr_bits(seen, ORPHAN) != 0»" => "false";
 
     // chain, table, hint: overflow.
-    #* "closed: a head is not tagged", ["m11_append::first_block_while_canceled"], "slots/shard.rs":
+    "closed: a head is not tagged", ["m11_append::first_block_while_canceled"], "slots/shard.rs":
         "let head = «self.head.set_bits(CLOSED, Ordering::AcqRel)»;" => "self.head.load(Ordering::Acquire)";
     "closed: pushing onto a closed head", ["m11_append::first_block_while_canceled"], "slots/shard.rs":
         "if «addr_bits(head, CLOSED) != 0» {" => "false";
@@ -72,13 +68,13 @@ mutants! {
         "let table = «list.table.set_bits(CLOSED, Ordering::AcqRel)»;" => "list.table.load(Ordering::Acquire)";
 
     // end, propagated: the state.
-    #* "end: the parent's state is not looked at before the slot", ["m09_born_ended::child_of_an_ended_parent"],
+    "end: the parent's state is not looked at before the slot", ["m09_born_ended::child_of_an_ended_parent"],
         "node/spawn.rs":
         "if «parent.state.is_done()» {" => "false";
-    #* "end: a second reason overwrites the first", ["m16_reasons::two_causes"], "state.rs":
+    "end: a second reason overwrites the first", ["m16_reasons::two_causes"], "state.rs":
         "match «self.0.compare_exchange(ptr::null_mut(), ended.0, Ordering::AcqRel, Ordering::Acquire)» {" =>
         "Some(self.0.swap(ended.0, Ordering::AcqRel)).map(|w| if w.is_null() { Ok(w) } else { Err(w) }).unwrap()";
-    #* "propagated: a second cancel does not help",
+    "propagated: a second cancel does not help",
         ["m02_two_cancels::both_return_after_the_end", "m08_helping::above_and_below"], "node/cancel.rs":
         "if «matches!(begun, Begin::Propagated)» {" => "true";
     "propagated: said before everything below has ended", ["m02_two_cancels::both_return_after_the_end"],
@@ -95,7 +91,7 @@ mutants! {
         "«seen |= left.closed;»" => "let _ = left.closed;";
 
     // orphans, hope: the way out.
-    #* "orphans: a context with a child is not kept as a relay", ["m05_relay::relay_passes_the_end_on"],
+    "orphans: a context with a child is not kept as a relay", ["m05_relay::relay_passes_the_end_on"],
         "node/release.rs":
         "if «occupied == 0» {" => "occupied <= 1";
     "orphans: who sits in the slots is not counted", ["m04_orphan::parent_and_two_children"], "node/release.rs":
@@ -105,43 +101,47 @@ mutants! {
         "«unsafe { walk(NonNull::from(self), &mut Undertaker { told }) };»" => "let _ = Undertaker { told };";
 
     // claim, waker: who is told.
-    #* "claim: a function is called without being claimed", ["m02_two_cancels::a_second_cancel_of_a_leaf"],
+    "claim: a function is called without being claimed", ["m02_two_cancels::a_second_cancel_of_a_leaf"],
         "node/cancel.rs":
         "if «unsafe { hook.as_ref() }.claim()» {" => "unsafe { hook.as_ref() }.claim() | true";
     "claim: stopped without being claimed", ["m03_leave::function_is_stopped_or_called"], "hook.rs":
         "«self.claim.stop()»" => "self.claim.stop() | true";
     "claim: who leaves frees what is being woken", ["m17_waker_change::dropped_while_woken"], "claim.rs":
         "self.0.swap(LEFT, Ordering::AcqRel) «!= CLAIMED»" => "$OLD || $BROKEN";
-    #* "waker: not in place when the slot is taken", ["m14_signal::first_poll"], "signal.rs":
+    "waker: not in place when the slot is taken", ["m14_signal::first_poll"], "signal.rs":
         "waker: UnsafeCell::new(«Some(waker)»)," => "drop(waker); None";
-    #* "waker: another one does not come in its place", ["m17_waker_change::second_poll_with_another_waker"],
+    "waker: another one does not come in its place", ["m17_waker_change::second_poll_with_another_waker"],
         "node/registering.rs":
         "let old = «unsafe { free.replace(Some(waker)) }»;" => "let _ = free; Some(waker)";
     "waker: it changes where a canceler looks", ["m17_waker_change::second_poll_with_another_waker"], "node/registering.rs":
         "if «left.closed» {" => "false";
-    #* "closed: a merge does not heed its other parent", ["m13_merge::merged_while_the_other_ends"], "node/spawn.rs":
+    "closed: a merge does not heed its other parent", ["m13_merge::merged_while_the_other_ends"], "node/spawn.rs":
         "«node.end(bequest(parent));»" => "let _ = bequest(parent);";
 
     // deadline, timer-cell, cause-read: a node's own deadline.
-    #* "deadline: a move does not heed the decision to fire", ["m15_deadline::fired_or_pushed_back"],
+    "deadline: a move does not heed the decision to fire", ["m15_deadline::fired_or_pushed_back"],
         "node/deadline.rs":
         "match «self.deadline.compare_exchange_weak(from, next, Ordering::AcqRel, Ordering::Acquire)» {" =>
         "self.deadline.store(next, Ordering::Release); Ok::<u64, u64>(from)";
-    #* "deadline: what surfaces fires, whatever the deadline is", ["m18_stale_reminder::put_back_as_it_goes",
+    "deadline: what surfaces fires, whatever the deadline is", ["m18_stale_reminder::put_back_as_it_goes",
         "m15_deadline::fired_or_pushed_back", "m18_stale_reminder::forward_then_back_as_both_surface"],
         "node/deadline.rs":
         "if «when > now» {" => "false";
     "timer-cell: who arms forgets that the old cell was surfacing",
         ["m15_deadline::pulled_forward_and_dropped_as_it_fires"], "node/deadline.rs":
         "«self.timer.set_bits(SEEN, Ordering::AcqRel);»" => "";
-    "timer-cell: a node is freed as the driver looks at it", ["m15_deadline::fired_as_it_goes"], "node/release.rs":
+    "timer-cell: a node is freed as the driver looks at it", ["m15_deadline::fired_as_the_leaf_and_its_parent_go"],
+        "node/release.rs":
         "let mut seen = «node.let_timer_go()»;" => "{ let seen = $OLD; seen && !$BROKEN }";
-    #* "timer-cell: a leaf is freed as the driver looks at it", ["m15_deadline::fired_as_the_leaf_goes"],
+    "timer-cell: a leaf is freed as the driver looks at it", ["m15_deadline::fired_as_the_leaf_goes"],
         "node/release.rs":
         "if «node.drop_timer()» {" => "{ let seen = $OLD; seen && !$BROKEN }";
     "timer-cell: the driver lets go of the reminder that it looks at", ["m15_deadline::fired_as_the_leaf_goes"],
         "node/deadline.rs":
-        "«unsafe { node.mark_due(node.decided(), told) };»" => "unsafe { node.mark(node.decided(), told) };";
+        "node.mark(node.decided(), told, «By::Reminder»)" => "if $BROKEN { By::Another } else { $OLD }";
+    "timer-cell: a node is retired before its canceler has let the reminder go",
+        ["m15_deadline::fired_as_the_parent_ends_and_the_leaf_goes"], "node/release.rs":
+        "if «!node.leave_to_canceler()» {" => "true";
     "deadline: the reminder that came too late is not replaced", ["m15_deadline::pulled_forward_twice"],
         "node/deadline.rs":
         "if «now >= key» {" => "true";
@@ -150,7 +150,7 @@ mutants! {
         "node.extra().filter(|_| «node.forgo_deadline()»)" => "true";
 
     // foreign.
-    #* "foreign: a wake-up during a poll is lost", ["m20_foreign::woken_by_two",
+    "foreign: a wake-up during a poll is lost", ["m20_foreign::woken_by_two",
         "m20_foreign::what_the_waker_did_is_seen"], "node/foreign.rs":
         "POLLING => «AGAIN»," => "POLLING";
     "foreign: a node is freed as the future ends it", ["m20_foreign::opens_as_it_goes"], "node/release.rs":
@@ -166,7 +166,7 @@ mutants! {
         "if let Some(binding) = unsafe { head.as_ref() } {\n            «binding.refs.add();»" => "let _ = binding;";
 
     // timer-*: the engine.
-    #* "timer-arm: no second look", ["timer::models::arm_and_turn"], "timer/turn.rs":
+    "timer-arm: no second look", ["timer::models::arm_and_turn"], "timer/turn.rs":
         "if «missed < published && self.driver.runs()» {" => "false";
     "timer-low: the bound is reset after the inbox is taken", ["timer::models::arm_and_turn"], "timer/shard.rs":
         "«self.inflow_low = low;»" => "self.inflow_low = low; shard.front.low.store(NEVER, Ordering::SeqCst);";

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 /// Who ends a node.
 #[derive(Copy, Clone)]
-enum By {
+pub(super) enum By {
     /// The driver, for the node's own reminder.
     Reminder,
     Another,
@@ -67,7 +67,7 @@ impl Node {
     pub(crate) fn end(&self, ended: Ended) {
         let mut told = Told::default();
         // SAFETY: a handle keeps the node.
-        unsafe { self.mark(ended, &mut told) };
+        unsafe { self.mark(ended, &mut told, By::Another) };
         told.tell_alone();
     }
 
@@ -75,27 +75,10 @@ impl Node {
     ///
     /// # Safety
     ///
-    /// The node stays alive: by a handle, or by a claim won under a pin that lasts.
-    pub(super) unsafe fn mark(&self, ended: Ended, told: &mut Told) {
-        // SAFETY: forwarded.
-        unsafe { self.mark_by(ended, told, By::Another) };
-    }
-
-    /// The marking, when it is the node's own reminder that has surfaced.
-    ///
-    /// # Safety
-    ///
-    /// The caller is the driver, and has claimed the reminder under a pin that lasts.
-    pub(super) unsafe fn mark_due(&self, ended: Ended, told: &mut Told) {
-        // SAFETY: forwarded.
-        unsafe { self.mark_by(ended, told, By::Reminder) };
-    }
-
-    /// # Safety
-    ///
-    /// As for `mark`.
+    /// The node stays alive: by a handle, or by a claim won under a pin that lasts. `By::Reminder`: the caller is the
+    /// driver, and that claim is of the node's reminder.
     #[inline]
-    unsafe fn mark_by(&self, ended: Ended, told: &mut Told, by: By) {
+    pub(super) unsafe fn mark(&self, ended: Ended, told: &mut Told, by: By) {
         if self.mark_here(ended, told, by) {
             let _pin = reclaim::pin();
             // SAFETY: pinned; the caller keeps the root.

@@ -11,14 +11,19 @@
 //! `timer` holds the current cell. Whoever swaps it out owns it, and is the only one to touch it.
 //!
 //! ```text
-//! null            never armed
-//! cell            armed
-//! cell | SEEN     the same; an earlier cell was surfacing when it was replaced: free the node through the epoch
-//! CLOSED          ended: nothing is armed any more; the cell's taker may have met the driver
-//! CLOSED | CLEAN  the same, and it has not
-//! .. | SEEN       an earlier taker has: never lost again
+//! null              never armed
+//! cell              armed
+//! .. | SEEN         a cell was surfacing when it was taken out: the node goes through the epoch
+//! CLOSED            a canceler has taken the cell out, and has yet to let it go
+//! .. | HANDED       the owner has gone meanwhile: that canceler retires the node
+//! CLOSED | SETTLED  whoever closed it has let the cell go
+//! .. | CLEAN        and no driver was looking: nor is one now
 //! ```
+//!
+//! A driver may claim a cell that is taken out but not let go, under a pin younger than the owner's going. So the owner
+//! does not retire a node whose word is closed and not settled: it hands it to the canceler, who knows when.
 
+use super::cancel::By;
 use super::release::bury;
 use super::told::Told;
 use super::{EXPIRED, Extra, Node};
@@ -35,14 +40,15 @@ use std::ptr::{self, NonNull};
 
 const CLOSED: usize = 0b001;
 const SEEN: usize = 0b010;
-const CLEAN: usize = 0b100;
+/// What a word with a cell in it may bear besides.
+const BITS: usize = CLOSED | SEEN;
+// Only in a closed word, which holds no cell.
+const CLEAN: usize = 0b00100;
+const SETTLED: usize = 0b01000;
+const HANDED: usize = 0b10000;
+
 /// Ended by its own deadline.
 const EXCEEDED: Sort = (Error::DeadlineExceeded, Whose::Own);
-const BITS: usize = CLOSED | SEEN | CLEAN;
-/// In a closed word, which holds no cell: whoever closed it has let the cell go.
-const SETTLED: usize = 0b01000;
-/// In a closed word: the owner has gone, and whoever closed it retires the node.
-const HANDED: usize = 0b10000;
 
 #[cfg(not(feature = "loom"))]
 static TIMERS: std::sync::LazyLock<Timers<Node>> = std::sync::LazyLock::new(Timers::new);
@@ -59,8 +65,9 @@ pub(crate) fn timers() -> &'static Timers<Node> {
     &TIMERS
 }
 
+/// The cell in a word that is not closed.
 fn cell_of(word: *mut ()) -> Option<NonNull<Cell<Node>>> {
-    if addr_bits(word, CLOSED) != 0 { None } else { NonNull::new(strip(word, BITS).cast()) }
+    NonNull::new(strip(word, BITS).cast())
 }
 
 impl Node {
@@ -123,12 +130,22 @@ impl Node {
     }
 
     /// The context has ended: the reminder goes at once.
+    ///
+    /// The caller keeps the node, by a handle or a pin.
     #[inline]
     pub(super) fn disarm(&self) {
         // ORDERING: timer-cell (reader). Whoever arms looks at the state afterwards; between two processors that see it
         // otherwise, the reminder surfaces and finds the context ended.
-        if !self.timer.load(Ordering::Acquire).is_null() {
-            self.close_timer();
+        if self.timer.load(Ordering::Acquire).is_null() {
+            return;
+        }
+        let Ok(word) = self.shut(CLOSED) else { return };
+        let settled = if self.release_cell(word) { SETTLED } else { SETTLED | CLEAN };
+        // ORDERING: timer-cell (both ends).
+        let before = self.timer.set_bits(settled, Ordering::AcqRel);
+        if addr_bits(before, HANDED) != 0 {
+            // SAFETY: unreachable from any slot or handle; its owner has left it to us.
+            unsafe { reclaim::pin().retire(ptr::from_ref(self).cast_mut().cast(), bury) };
         }
     }
 
@@ -136,7 +153,13 @@ impl Node {
     #[inline]
     pub(super) fn let_timer_go(&self) -> bool {
         // ORDERING: timer-cell (reader).
-        !self.timer.load(Ordering::Acquire).is_null() && self.close_timer()
+        if self.timer.load(Ordering::Acquire).is_null() {
+            return false;
+        }
+        match self.shut(CLOSED | SETTLED) {
+            Ok(word) => self.release_cell(word),
+            Err(closed) => addr_bits(closed, SEEN | CLEAN) != CLEAN,
+        }
     }
 
     /// As [`let_timer_go`](Self::let_timer_go), for a node without handles that no canceler ever found. Nobody else takes
@@ -145,55 +168,45 @@ impl Node {
     pub(super) fn drop_timer(&self) -> bool {
         // ORDERING: timer-cell (reader). Whoever put the cell in held a handle.
         let word = self.timer.load(Ordering::Acquire);
-        if addr_bits(word, CLOSED) != 0 {
-            return addr_bits(word, BITS) != CLOSED | CLEAN;
+        if word.is_null() {
+            return false;
         }
-        let Some(cell) = cell_of(word) else { return addr_bits(word, SEEN) != 0 };
-        trace::disarmed(NEVER, || self.let_go(), clock::now);
-        // SAFETY: ours, as nobody else takes it.
-        let disarmed = unsafe { timers().disarm(cell) };
-        matches!(disarmed, Disarm::Surfacing) || addr_bits(word, SEEN) != 0
+        if addr_bits(word, CLOSED) != 0 { addr_bits(word, SEEN | CLEAN) != CLEAN } else { self.release_cell(word) }
     }
 
-    /// Takes the cell out for good; true if the driver may be looking at the node. A closed word stays as it is: what it
-    /// says of the driver must not be lost.
-    fn close_timer(&self) -> bool {
+    /// Takes the cell out for good, and leaves `closed`; the word that was there, or the one that is closed already.
+    fn shut(&self, closed: usize) -> Result<*mut (), *mut ()> {
         // ORDERING: timer-cell (both ends).
         let mut word = self.timer.load(Ordering::Acquire);
-        loop {
-            if addr_bits(word, CLOSED) != 0 {
-                return addr_bits(word, BITS) != CLOSED | CLEAN;
-            }
-            let closed = ptr::without_provenance_mut(CLOSED | addr_bits(word, SEEN));
+        while addr_bits(word, CLOSED) == 0 {
+            let closed = ptr::without_provenance_mut(closed | addr_bits(word, SEEN));
             match self.timer.compare_exchange_weak(word, closed, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => break,
+                Ok(_) => return Ok(word),
                 Err(now) => word = now,
             }
         }
-        let surfacing = cell_of(word).is_some_and(|cell| {
-            trace::disarmed(NEVER, || self.let_go(), clock::now);
-            // SAFETY: swapped out by us.
-            matches!(unsafe { timers().disarm(cell) }, Disarm::Surfacing)
-        });
-        let seen = surfacing || addr_bits(word, SEEN) != 0;
-        // Whoever closes keeps the node, by a handle or a pin: it is not freed before this is said.
-        // ORDERING: timer-cell (both ends).
-        let before = self.timer.set_bits(if seen { SETTLED } else { SETTLED | CLEAN }, Ordering::AcqRel);
-        if addr_bits(before, HANDED) != 0 {
-            // The owner came in between, and left the node to us: only now is it known which pins must go first.
-            // SAFETY: unreachable from any slot or handle; we are pinned ourselves, and go on to look at it.
-            unsafe { reclaim::pin().retire(ptr::from_ref(self).cast_mut().cast(), bury) };
-        }
-        seen
+        Err(word)
     }
 
-    /// The owner is about to retire the node. True: a canceler has taken the cell out of the word, but may not have let
-    /// it go yet, so a driver may still claim it under a pin that is too young to be waited for. The canceler retires the
-    /// node; it is not touched again.
+    /// Lets the cell of an open word go, if there is one; true if the driver may be looking at the node.
+    ///
+    /// The caller has the cell to itself.
+    #[inline(always)]
+    fn release_cell(&self, word: *mut ()) -> bool {
+        let surfacing = cell_of(word).is_some_and(|cell| {
+            trace::disarmed(NEVER, || self.let_go(), clock::now);
+            // SAFETY: ours, as nobody else takes it.
+            matches!(unsafe { timers().disarm(cell) }, Disarm::Surfacing)
+        });
+        surfacing || addr_bits(word, SEEN) != 0
+    }
+
+    /// The owner is about to retire the node. True: a canceler has yet to let the cell go, and will retire the node; it is
+    /// not touched again.
     pub(super) fn leave_to_canceler(&self) -> bool {
         // ORDERING: timer-cell (both ends).
         let mut word = self.timer.load(Ordering::Acquire);
-        while addr_bits(word, CLOSED) != 0 && addr_bits(word, SETTLED) == 0 {
+        while addr_bits(word, CLOSED | SETTLED) == CLOSED {
             let handed = word.map_addr(|a| a | HANDED);
             match self.timer.compare_exchange_weak(word, handed, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return true,
@@ -310,7 +323,7 @@ impl Node {
 }
 
 // SAFETY: `surface` touches the node only while the driver's pin protects it: a node whose cell is claimed is freed
-// through the epoch (see `close_timer`).
+// through the epoch (see `let_timer_go`).
 unsafe impl Target for Node {
     type Told = Told;
 
@@ -334,7 +347,7 @@ unsafe impl Target for Node {
             }
         }
         // SAFETY: claimed, under the driver's pin.
-        unsafe { node.mark_due(node.decided(), told) };
+        unsafe { node.mark(node.decided(), told, By::Reminder) };
         Surface::Over
     }
 

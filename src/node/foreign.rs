@@ -18,6 +18,7 @@
 //! ENDING is final: a node that is taken apart then goes through the epoch, because the poller may be looking at it.
 
 use super::Node;
+use super::cancel::By;
 use super::told::{Garbage, Told};
 use crate::cause::Cause;
 use crate::foreign::{Disowned, Foreign};
@@ -136,7 +137,7 @@ where
                 // SAFETY: claimed under the pin.
                 let node = unsafe { node.as_ref() };
                 // SAFETY: as above.
-                unsafe { node.mark(Ended::own(output), &mut told) };
+                unsafe { node.mark(Ended::own(output), &mut told, By::Another) };
             }
             None => told.garbage.push(Garbage::Cause(output)),
         }

@@ -30,7 +30,7 @@ use crate::hook::Hook;
 use crate::shield::Shield;
 use crate::signal::Signal;
 use crate::slots::{Entry, Kind, Left, Seat};
-use crate::sync::{Ordering, fence, reclaim};
+use crate::sync::{Ordering, fence, reclaim, stock};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
@@ -91,7 +91,7 @@ pub(super) unsafe fn leave_as_leaf(this: NonNull<Node>) -> bool {
         node.trail.gone(|| node.is_done());
         node.canary.kill();
         // SAFETY: nobody knows it any more.
-        unsafe { reclaim::bury(this.as_ptr()) };
+        unsafe { stock::bury(this.as_ptr()) };
     }
     true
 }
@@ -373,7 +373,7 @@ unsafe fn dismantle(this: NonNull<Node>) -> (Option<Cause>, Option<Box<Extra>>) 
     // SAFETY: forwarded.
     unsafe { node.slots.free() };
     // SAFETY: it came from a box; its fields need no drop.
-    unsafe { reclaim::bury(this.as_ptr()) };
+    unsafe { stock::bury(this.as_ptr()) };
     (cause, extra)
 }
 

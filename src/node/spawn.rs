@@ -14,6 +14,7 @@ use crate::foreign::Foreign;
 use crate::refs::RefCount;
 use crate::slots::{Entry, Kind, SlotList};
 use crate::state::{Ended, State};
+use crate::sync::stock;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Canary, Ordering, UnsafeCell};
 use crate::timer::Cell;
 use crate::trace::Trail;
@@ -148,21 +149,8 @@ pub(crate) unsafe fn spawn_below(above: NonNull<Node>, deadline: Tick) -> Option
     if parent.state.is_done() {
         return None;
     }
-    let node = make(Node {
-        state: State::live(),
-        slots: SlotList::new(),
-        handles: RefCount::new(HANDLES),
-        orphans: AtomicU32::new(BIAS),
-        parent: Parent::of(Above::Slot(above)),
-        seat: UnsafeCell::new(None),
-        values: Values::seen(parent.values()),
-        timer: AtomicPtr::new(ptr::null_mut()),
-        deadline: AtomicU64::new(deadline),
-        extra: None,
-        canary: Canary::new(),
-        trail: Trail::born(|| None, clock::now),
-        attached: Attachment::new(),
-    });
+    let trail = Trail::born(|| None, clock::now);
+    let node = make(fresh(Above::Slot(above), Values::seen(parent.values()), deadline, trail));
     // SAFETY: just made: ours alone.
     let reminder = unsafe { remind(node, deadline) };
     // SAFETY: just made; forwarded.
@@ -299,7 +287,7 @@ fn strong(origin: Origin) -> Above {
     }
 }
 
-/// Allocates the node: the one allocation of a context (two with an extra part).
+/// Makes the node: the one allocation of a context (two with an extra part).
 ///
 /// # Safety
 ///
@@ -327,21 +315,8 @@ unsafe fn build(origin: Origin, above: Above, plan: Plan, state: State) -> NonNu
     };
     let extra = plan.extra.map(|extra| NonNull::from(Box::leak(extra)));
     let trail = Trail::born(|| state.sort(), clock::now);
-    let node = make(Node {
-        slots: if state.is_done() { SlotList::closed() } else { SlotList::new() },
-        state,
-        handles: RefCount::new(HANDLES),
-        orphans: AtomicU32::new(BIAS),
-        parent: Parent::of(above),
-        seat: UnsafeCell::new(None),
-        values,
-        timer: AtomicPtr::new(ptr::null_mut()),
-        deadline: AtomicU64::new(plan.when.tick),
-        extra,
-        canary: Canary::new(),
-        trail,
-        attached: Attachment::new(),
-    });
+    let slots = if state.is_done() { SlotList::closed() } else { SlotList::new() };
+    let node = make(Node { state, slots, extra, ..fresh(above, values, plan.when.tick, trail) });
     if let Some(extra) = extra {
         // SAFETY: ours alone.
         unsafe { (*extra.as_ptr()).node = node };
@@ -378,8 +353,28 @@ unsafe fn end_unborn(node: NonNull<Node>, above: NonNull<Node>, reminder: Option
     unsafe { (*node).timer = AtomicPtr::new(ptr::null_mut()) };
 }
 
+/// A live node with two handles, without a seat, a reminder or an extra part.
+#[inline(always)]
+fn fresh(above: Above, values: Values, deadline: Tick, trail: Trail) -> Node {
+    Node {
+        state: State::live(),
+        slots: SlotList::new(),
+        handles: RefCount::new(HANDLES),
+        orphans: AtomicU32::new(BIAS),
+        parent: Parent::of(above),
+        seat: UnsafeCell::new(None),
+        values,
+        timer: AtomicPtr::new(ptr::null_mut()),
+        deadline: AtomicU64::new(deadline),
+        extra: None,
+        canary: Canary::new(),
+        trail,
+        attached: Attachment::new(),
+    }
+}
+
 /// The one allocation of a context.
 #[inline(always)]
 fn make(node: Node) -> NonNull<Node> {
-    NonNull::from(Box::leak(Box::new(node)))
+    stock::make(node)
 }

@@ -8,6 +8,7 @@
 //! A waker may end another context (a foreign parent does), whose wakers end the next. A few levels nest, as a reader
 //! of the stack would expect; deeper ones are queued for the outermost, so a chain of any length fits any stack.
 
+use super::cancel::By;
 use super::told::{Garbage, Told};
 use super::{Node, bequest, release};
 use crate::base::Base;
@@ -124,7 +125,7 @@ pub(crate) unsafe fn run_now(node: NonNull<Node>, job: Job) {
     // SAFETY: forwarded.
     let node = unsafe { node.as_ref() };
     // SAFETY: forwarded.
-    unsafe { node.mark(bequest(node), &mut told) };
+    unsafe { node.mark(bequest(node), &mut told, By::Another) };
     told.tell(&mut shield);
     execute(job, config::callbacks().as_deref(), &mut shield);
     shield.finish();

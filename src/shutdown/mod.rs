@@ -16,7 +16,8 @@
 //! and has two tenths to end when it was told to.
 //!
 //! Who is at work holds a [`Guard`]. A shutdown that has begun is over when the last guard is dropped, however early, or
-//! when the abort comes. Then [`wait`](Shutdown::wait) returns, and all its contexts have ended.
+//! when the abort comes. Then [`wait`](Shutdown::wait) returns, and all its contexts have ended. One that begins while there is
+//! no guard is over at once: so whoever accepts takes a guard before anything can begin the shutdown, a signal above all.
 //!
 //! ```
 //! use ripcord::shutdown::{Shutdown, Stage};

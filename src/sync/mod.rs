@@ -3,7 +3,7 @@
 //! Everything above this floor names primitives through `crate::sync`, so that the loom models run the code that
 //! ships. [`real`] is what users get; [`model`] is loom's (or shuttle's, see [`explorer`]), and every difference between the
 //! two is written down there.
-//! Epochs have their own door: [`reclaim`].
+//! Epochs have their own door, [`reclaim`], and so has the memory of small objects, [`stock`].
 
 #[cfg(not(feature = "loom"))]
 mod real;
@@ -24,6 +24,7 @@ pub(crate) use model::*;
 pub(crate) use mortal::Lasting;
 
 pub(crate) mod reclaim;
+pub(crate) mod stock;
 mod tagged;
 pub(crate) use tagged::{Tagged, addr_bits, strip};
 

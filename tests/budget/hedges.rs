@@ -1,19 +1,13 @@
 //! Hedges: who starts when, who wins, and what the others are told.
 
 use crate::common::block_on;
-use ripcord::budget::{AttemptTimeout, Failure, Hedge, Outrun, RetryBudget};
-use ripcord::{Cause, Context, Error};
+use crate::{LONG, MS, text};
+use ripcord::budget::{AttemptTimeout, Hedge, Outrun, RetryBudget};
+use ripcord::{Context, Error};
 use std::cell::{Cell, RefCell};
 use std::future::{pending, ready};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
-
-const MS: Duration = Duration::from_millis(1);
-const LONG: Duration = Duration::from_secs(3600);
-
-fn text<T: std::fmt::Debug>(result: Result<T, Failure<&'static str>>) -> String {
-    Cause::from(result.unwrap_err()).to_string()
-}
 
 #[test]
 fn a_first_that_is_quick_stays_alone() {

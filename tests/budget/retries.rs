@@ -1,19 +1,12 @@
 //! Retries: how many, on what, until when, and at whose cost.
 
 use crate::common::{block_on, stress};
-use ripcord::budget::{AttemptTimeout, Backoff, Failure, Retry, RetryBudget};
-use ripcord::{Cause, Context};
+use crate::{LONG, MS, text};
+use ripcord::Context;
+use ripcord::budget::{AttemptTimeout, Backoff, Retry, RetryBudget};
 use std::cell::{Cell, RefCell};
 use std::future::pending;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
-
-const MS: Duration = Duration::from_millis(1);
-const LONG: Duration = Duration::from_secs(3600);
-
-fn text<T: std::fmt::Debug>(result: Result<T, Failure<&'static str>>) -> String {
-    Cause::from(result.unwrap_err()).to_string()
-}
 
 #[test]
 fn tries_until_one_is_good() {

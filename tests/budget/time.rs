@@ -1,12 +1,10 @@
 //! Is there enough time, and pauses that fit into it.
 
 use crate::common::block_on;
+use crate::{LONG, MS};
 use ripcord::budget::{AttemptTimeout, Backoff};
 use ripcord::{Context, Error};
 use std::time::{Duration, Instant};
-
-const MS: Duration = Duration::from_millis(1);
-const LONG: Duration = Duration::from_secs(3600);
 
 #[test]
 fn permits_what_fits_and_nothing_once_it_is_over() {

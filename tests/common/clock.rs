@@ -2,10 +2,9 @@
 
 #![allow(dead_code)] // as in `common`
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use crate::common::alone::alone;
+use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
-
-static CLOCK: Mutex<()> = Mutex::new(());
 
 /// The clock of the process, for one test alone: all tests of its file take it.
 pub(crate) struct Clock(MutexGuard<'static, ()>);
@@ -13,10 +12,10 @@ pub(crate) struct Clock(MutexGuard<'static, ()>);
 impl Clock {
     /// With virtual time: stopped until this is dropped.
     pub(crate) fn take() -> Clock {
-        let guard = CLOCK.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = alone();
         #[cfg(feature = "test-util")]
         ripcord::time::pause();
-        Clock(guard)
+        Clock(turn)
     }
 
     pub(crate) fn now(&self) -> Instant {

@@ -3,6 +3,9 @@
 #![cfg(not(feature = "loom"))]
 #![allow(dead_code)] // every test binary uses another part of it
 
+pub(crate) mod allocations;
+pub(crate) mod alone;
+pub(crate) mod early;
 pub(crate) mod live;
 pub(crate) mod watch;
 
@@ -199,6 +202,18 @@ pub(crate) fn oops(n: u32) -> Cause {
 pub(crate) fn oops_of(ctx: &Context) -> Option<u32> {
     ctx.cause()?.downcast_ref::<Oops>().map(|oops| oops.0)
 }
+
+/// An error that panics when it is asked what it says.
+#[derive(Debug)]
+pub(crate) struct Mute;
+
+impl fmt::Display for Mute {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("no words")
+    }
+}
+
+impl std::error::Error for Mute {}
 
 #[track_caller]
 pub(crate) fn assert_live(ctx: &Context) {

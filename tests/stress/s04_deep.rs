@@ -1,9 +1,9 @@
 //! S4, rule G9: trees of any depth and width. Everything here runs on a thread with a stack of 64 KiB, so whatever
 //! recurses once per level dies.
 
+use crate::common::alone::alone;
 use crate::common::*;
 use ripcord::{Cause, Context, Error};
-use std::sync::{Mutex, PoisonError};
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
@@ -13,8 +13,7 @@ const DEEP: usize = 1_000_000;
 const WIDE: usize = 100_000;
 
 fn on_a_small_stack(f: impl FnOnce() + Send + 'static) {
-    static ONE: Mutex<()> = Mutex::new(());
-    let _alone = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     if let Err(payload) = thread::Builder::new().stack_size(64 * 1024).spawn(f).unwrap().join() {
         std::panic::resume_unwind(payload);
     }

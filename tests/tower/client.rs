@@ -123,16 +123,7 @@ fn when_nothing_remains_the_call_is_not_made() {
 
 #[test]
 fn a_cancel_wakes_the_call_and_drops_it() {
-    let tale = Tale::new();
-    let probes = tale.clone();
-    let upstream = Handler::new(move |_| {
-        let probe = probes.probe();
-        async move {
-            std::future::pending::<()>().await;
-            drop(probe);
-            Err("never".into())
-        }
-    });
+    let (upstream, tale) = Handler::hanging();
     let (ctx, handle) = Context::background().with_cancel();
     let mut call = held(DeadlineLayer::new().layer(upstream).call(under(&ctx, &[])));
     let (wakes, waker) = Wakes::new();

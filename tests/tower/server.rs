@@ -115,16 +115,7 @@ fn a_budget_of_nothing_calls_no_handler() {
 
 #[test]
 fn a_deadline_in_the_handler_drops_it_and_answers_504_never_early() {
-    let tale = Tale::new();
-    let probes = tale.clone();
-    let handler = Handler::new(move |_| {
-        let probe = probes.probe();
-        async move {
-            std::future::pending::<()>().await;
-            drop(probe);
-            Err("never".into())
-        }
-    });
+    let (handler, tale) = Handler::hanging();
     let mut service = ContextLayer::new(root().0).layer(handler.clone());
     let before = Instant::now();
     let mut future = held(service.call(request(&[("grpc-timeout", "20m")])));

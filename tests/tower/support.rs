@@ -94,6 +94,21 @@ impl Handler {
         Handler { f: Arc::new(move |ctx| Box::new(f(ctx))), seen: Arc::default(), permits: None }
     }
 
+    /// One that never answers; its futures tell when they are dropped.
+    pub(crate) fn hanging() -> (Handler, Arc<Tale>) {
+        let tale = Tale::new();
+        let probes = tale.clone();
+        let handler = Handler::new(move |_| {
+            let probe = probes.probe();
+            async move {
+                std::future::pending::<()>().await;
+                drop(probe);
+                Err("never".into())
+            }
+        });
+        (handler, tale)
+    }
+
     pub(crate) fn calls(&self) -> usize {
         self.seen.lock().unwrap().len()
     }
