@@ -1,7 +1,7 @@
 //! M21: the cause that a deadline was given. Whoever decides to fire reads it, whoever takes the context apart takes it:
 //! never both at once, and in the end it is given back once.
 
-use crate::support::{ALL, Dropped, Token, both, explore_timed, preemptions, said};
+use crate::support::{ALL, Dropped, Token, both, explore_timed, preemptions, said, three};
 use ripcord::{CancelHandle, Cause, Context, Error, loom_support::turn};
 use std::time::Duration;
 
@@ -60,6 +60,17 @@ fn goes_as_its_parent_ends() {
         let (parent, handle) = Context::background().with_cancel();
         let held = parent.with_timeout_cause(Duration::from_nanos(5), Cause::new(Budget(dropped.token())));
         both(move || drop(held), move || handle.cancel());
+        assert_eq!(dropped.get(), 1, "given back once");
+    });
+}
+
+#[test]
+fn fires_as_its_parent_ends_and_it_goes() {
+    explore_timed("M21 fires, its parent ends, it goes", preemptions(2, Some(3)), || {
+        let dropped = Dropped::default();
+        let (parent, handle) = Context::background().with_cancel();
+        let held = parent.with_timeout_cause(Duration::from_nanos(5), Cause::new(Budget(dropped.token())));
+        three(fire, move || drop(held), move || handle.cancel());
         assert_eq!(dropped.get(), 1, "given back once");
     });
 }

@@ -40,13 +40,23 @@ mutants! {
         "Ok::<_, *mut ()>(self.0.swap(entry.0.as_ptr(), Ordering::AcqRel))";
     "closed: taken without a look at the tag", ["m07_comings_and_goings::register_leave_cancel"], "slots/slot.rs":
         "if «addr_bits(seen, CLOSED) != 0» { Take::Closed }" => "false";
-    "closed: who leaves a closed slot frees at once", ["m03_leave::child_leaves"], "slots/slot.rs":
+    "closed: who leaves a closed slot frees at once", ["m03_leave::waiter_leaves"], "slots/slot.rs":
         "return Left { closed: «addr_bits(seen, CLOSED) != 0»," => "false";
-    "closed: a closed gate looks virgin when it is left", ["m02_two_cancels::the_gate_is_left_between_two_cancels"],
-        "slots/slot.rs":
+    "closed: a leaf that leaves a closed slot frees at once", ["m03_leave::child_leaves"], "node/release.rs":
+        "if !node.leave_to_canceler() {
+                // SAFETY: unreachable from any slot or handle.
+                unsafe { «reclaim::pin().retire(this.as_ptr().cast(), bury_leaf)» };" =>
+        "bury_leaf(this.as_ptr().cast())";
+    "closed: a closed gate looks virgin when a leaf has left it",
+        ["m02_two_cancels::the_gate_is_left_between_two_cancels"], "slots/slot.rs":
+        "let vacated = «ptr::without_provenance_mut(VACATED | CLOSED)»;" => "ptr::without_provenance_mut(CLOSED)";
+    "closed: a leaf wipes the tag out", ["m02_two_cancels::the_gate_is_left_between_two_cancels", "m03_leave::child_leaves",
+        "m07_comings_and_goings::register_leave_cancel", "m08_helping::above_and_below"], "slots/slot.rs":
+        "let vacated = «ptr::without_provenance_mut(VACATED | CLOSED)»;" => "ptr::without_provenance_mut(VACATED)";
+    "closed: a closed gate looks virgin when it is left", ["m14_signal::two_waiters"], "slots/slot.rs":
         "let after = «vacated.map_addr(|a| a | addr_bits(seen, TAGS))»;" =>
         "ptr::null_mut::<()>().map_addr(|a| a | addr_bits(seen, TAGS))";
-    "closed: leaving wipes the tag out", ["m03_leave::child_leaves"], "slots/slot.rs":
+    "closed: leaving wipes the tag out", ["m03_leave::waiter_leaves"], "slots/slot.rs":
         "if «self.leave_untagged(entry)» {" =>
         "self.leave_untagged(entry) | { self.0.store(ptr::without_provenance_mut(VACATED), Ordering::Release); true }";
     "orphan: the tag is not seen by who leaves", ["m04_orphan::parent_and_child"], "slots/slot.rs":
@@ -139,9 +149,12 @@ mutants! {
     "timer-cell: the driver lets go of the reminder that it looks at", ["m15_deadline::fired_as_the_leaf_goes"],
         "node/deadline.rs":
         "node.mark(node.decided(), told, «By::Reminder»)" => "if $BROKEN { By::Another } else { $OLD }";
-    "timer-cell: a node is retired before its canceler has let the reminder go",
+    "timer-cell: a leaf is retired before its canceler has let the reminder go",
         ["m15_deadline::fired_as_the_parent_ends_and_the_leaf_goes"], "node/release.rs":
-        "if «!node.leave_to_canceler()» {" => "true";
+        "node.let_timer_go();\n            if «!node.leave_to_canceler()» {" => "true";
+    "timer-cell: a node is retired before its canceler has let the reminder go",
+        ["m21_deadline_cause::fires_as_its_parent_ends_and_it_goes"], "node/release.rs":
+        "with the memory.\n        if «!node.leave_to_canceler()» {" => "true";
     "deadline: the reminder that came too late is not replaced", ["m15_deadline::pulled_forward_twice"],
         "node/deadline.rs":
         "if «now >= key» {" => "true";

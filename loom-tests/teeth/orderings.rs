@@ -39,7 +39,11 @@ pub(crate) const KILLED: &[(&str, &[&str])] = &[
     ("slots/slot.rs take closed#1 Acquire>Relaxed", &["m01_register::child_at_the_gate"]),
     ("slots/slot.rs take seat#2 AcqRel>Acquire", &["m01_register::child_at_the_gate"]),
     ("slots/slot.rs take seat#3 Acquire>Relaxed", &["m01_register::child_at_the_gate"]),
-    ("slots/slot.rs leave vacate#1 AcqRel>Acquire", &["m04_orphan::ended_parent_and_child"]),
+    (
+        "slots/slot.rs leave vacate#1 AcqRel>Acquire",
+        &["m22_values::tree_below_a_value", "m19_hope::three_relays_let_go"],
+    ),
+    ("slots/slot.rs leave_closed vacate#1 Release>Relaxed", &["m04_orphan::ended_parent_and_child"]),
     ("slots/slot.rs leave_untagged vacate#1 Release>Relaxed", &["m04_orphan::parent_and_child"]),
     ("slots/slot.rs close closed#1 AcqRel>Acquire", &["m01_register::child_at_the_gate"]),
     ("slots/slot.rs orphan vacate#1 Acquire>Relaxed", &["m04_orphan::parent_and_child"]),

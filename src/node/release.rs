@@ -75,25 +75,45 @@ pub(super) unsafe fn leave_as_leaf(this: NonNull<Node>) -> bool {
         return false;
     }
     node.trail.leaves();
+    let entry = Entry::new(Kind::Child, this);
     match (node.above(), node.seat()) {
         // SAFETY: we sit there.
-        (Above::Slot(_), Some(seat)) if unsafe { seat.leave_untagged(Entry::new(Kind::Child, this)) } => {}
+        (Above::Slot(_), Some(seat)) if unsafe { seat.leave_untagged(entry) } => {}
+        // SAFETY: as above.
+        (Above::Slot(_), Some(seat)) if unsafe { seat.leave_closed(entry) } => {
+            node.let_timer_go();
+            if !node.leave_to_canceler() {
+                // SAFETY: unreachable from any slot or handle.
+                unsafe { reclaim::pin().retire(this.as_ptr().cast(), bury_leaf) };
+            }
+            return true;
+        }
         // A root of its own: it sits nowhere.
         (Above::Base(base), _) if !base.counts() => {}
         _ => return false,
     }
-    // No canceler can have found it: if it had a seat, that bore no tag. That leaves the driver; and nothing is behind the
-    // slots.
+    // No canceler can have found it: if it had a seat, that bore no tag. That leaves the driver.
     if node.drop_timer() {
         // SAFETY: unreachable from any slot or handle.
-        unsafe { reclaim::pin().retire(this.as_ptr().cast(), bury) };
+        unsafe { reclaim::pin().retire(this.as_ptr().cast(), bury_leaf) };
     } else {
-        node.trail.gone(|| node.is_done());
-        node.canary.kill();
         // SAFETY: nobody knows it any more.
-        unsafe { stock::bury(this.as_ptr()) };
+        unsafe { bury_leaf(this.as_ptr().cast()) };
     }
     true
+}
+
+/// Frees a node that has nothing of its own and nobody behind its slots. Nor has it got anything since its last handle
+/// went: a canceler or the driver ends it with no cause that it would own.
+#[inline]
+unsafe fn bury_leaf(this: *mut ()) {
+    let this = this.cast::<Node>();
+    // SAFETY: the caller is the last to know it.
+    let node = unsafe { &*this };
+    node.trail.gone(|| node.is_done());
+    node.canary.kill();
+    // SAFETY: as above.
+    unsafe { stock::bury(this) };
 }
 
 /// The last handle of a node is gone. What is left to do in user code is put into `told`.
@@ -163,10 +183,13 @@ unsafe fn abandon(node: NonNull<Node>, told: &mut Told) -> bool {
     if occupied == 0 {
         return true;
     }
-    // ORDERING: hope (both ends). Our count of 0 was written before; now look at what is above.
-    fence(Ordering::SeqCst);
-    if !relay.is_done() && relay.is_without_hope() {
-        relay.give_up_hope(told);
+    // One that has ended is past hoping: its functions are called.
+    if !relay.is_done() {
+        // ORDERING: hope (both ends). Our count of 0 was written before; now look at what is above.
+        fence(Ordering::SeqCst);
+        if relay.is_without_hope() {
+            relay.give_up_hope(told);
+        }
     }
     // A count that wrapped would free the node under those who sit in it.
     let Some(absent) = u32::try_from(occupied).ok().and_then(|occupied| BIAS.checked_sub(occupied)) else {

@@ -122,6 +122,18 @@ impl Seat {
         unsafe { self.slot().as_ref() }.leave_untagged(entry)
     }
 
+    /// As [`leave`](Self::leave), if a canceler has been here and the owner has handles; false otherwise, and nothing has
+    /// happened.
+    ///
+    /// # Safety
+    ///
+    /// As for `leave`.
+    #[inline]
+    pub(crate) unsafe fn leave_closed(self, entry: Entry) -> bool {
+        // SAFETY: as above. There is no room to tell of: nobody enters any more.
+        unsafe { self.slot().as_ref() }.leave_closed(entry)
+    }
+
     /// While the seat is still occupied: says where there will be room, and now and then tidies up.
     #[inline]
     fn prepare(self) {

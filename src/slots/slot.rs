@@ -186,6 +186,15 @@ impl Slot {
         self.0.compare_exchange(entry.0.as_ptr(), vacated, Ordering::Release, Ordering::Relaxed).is_ok()
     }
 
+    /// The last row of [`Slot::leave`], but for those that bear both tags; false for the others, and nothing has happened.
+    #[inline]
+    pub(crate) fn leave_closed(&self, entry: Entry) -> bool {
+        let closed = entry.0.as_ptr().map_addr(|a| a | CLOSED);
+        let vacated = ptr::without_provenance_mut(VACATED | CLOSED);
+        // ORDERING: vacate (writer).
+        self.0.compare_exchange(closed, vacated, Ordering::Release, Ordering::Relaxed).is_ok()
+    }
+
     /// Tags the slot CLOSED and says who sits here. From now on nobody enters, and who leaves uses the epoch.
     #[inline]
     pub(crate) fn close(&self) -> Found {
