@@ -2,9 +2,10 @@
 //!
 //! A walk keeps no stack: on its way back from a child it finds its place in the parent again from the child's seat.
 
-use super::shard::{Block, Desk, Seat};
+use super::desk::{CLOSED, Desk, desk, desks};
+use super::shard::{Block, Seat};
 use super::slot::{Entry, Found, Slot};
-use super::{CLOSED, INLINE, SlotList, desk, desks};
+use super::{INLINE, SlotList};
 use crate::sync::{self, Ordering, Tagged};
 use std::ptr::NonNull;
 

@@ -21,6 +21,7 @@
 //! What an entry is, who owns the list, and what happens to those who are found. No context is known on this floor.
 
 mod cursor;
+mod desk;
 mod shard;
 mod slot;
 
@@ -31,10 +32,11 @@ pub(crate) use cursor::Position;
 pub(crate) use shard::{Closed, Seat};
 pub(crate) use slot::{Entry, Kind, Left};
 
-use crate::sync::{self, AtomicPtr, Ordering, addr_bits, reclaim, strip};
-use shard::{Desk, Shard};
+use crate::sync::{self, AtomicPtr, Ordering, addr_bits, reclaim};
+use desk::{CLOSED, Desk, desk, desks};
+use shard::Shard;
 use slot::{Slot, Take};
-use std::ptr::{self, NonNull};
+use std::ptr;
 
 /// Slots in the owner itself.
 const INLINE: usize = 2;
@@ -44,10 +46,6 @@ const INLINE: usize = 2;
 const CROWDED: usize = 16;
 #[cfg(feature = "loom")]
 const CROWDED: usize = 1;
-
-const CLOSED: usize = 1;
-/// Below this a table word counts collisions (times two: the low bit is the tag).
-const COUNTER: usize = 4096;
 
 #[derive(Debug)]
 #[repr(C)]
@@ -190,23 +188,6 @@ impl SlotList {
             }
         }
     }
-}
-
-/// The desks behind a table word, if it is past counting.
-fn desks(word: *mut ()) -> Option<NonNull<Desk>> {
-    if word.addr() < COUNTER { None } else { NonNull::new(strip(word, CLOSED).cast()) }
-}
-
-/// One of the desks.
-///
-/// # Safety
-///
-/// The index is one of a desk, and the table lives for `'a`.
-unsafe fn desk<'a>(desks: NonNull<Desk>, index: usize) -> &'a Desk {
-    // SAFETY: forwarded.
-    let desk = unsafe { desks.add(index) };
-    // SAFETY: forwarded.
-    unsafe { desk.as_ref() }
 }
 
 /// Tries the slots that are always tried first, in order: the first of them is the gate.

@@ -1,6 +1,6 @@
 //! A chain of blocks of slots, and how a free slot is found in it without a search.
 //!
-//! The few slots that sit beside a shard (two in the node itself, thirteen in a [`Desk`]) are tried by the caller first;
+//! The few slots that sit beside a shard (two in the node itself, thirteen in a [`Desk`](super::desk::Desk)) are tried by the caller first;
 //! what comes here is overflow. Overflow is pinned: blocks that a burst left empty are unlinked and given back through
 //! the epoch while the owner lives.
 //!
@@ -45,12 +45,6 @@ const COLLIDED: usize = 1;
 pub(super) const BLOCK: usize = 14;
 #[cfg(feature = "loom")]
 pub(super) const BLOCK: usize = 2;
-
-/// Slots beside the shard of a desk: together they fill two cache lines.
-#[cfg(not(feature = "loom"))]
-pub(super) const DESK: usize = 13;
-#[cfg(feature = "loom")]
-pub(super) const DESK: usize = 1;
 
 const CLOSED: usize = 1;
 const ROVING: usize = 1;
@@ -168,19 +162,6 @@ pub(crate) struct Shard {
     hint: AtomicPtr<()>,
     /// Where the walk round the chain stands, tagged ROVING while somebody walks.
     rover: AtomicPtr<()>,
-}
-
-/// One thread's own corner of a crowded owner.
-#[repr(C, align(128))]
-pub(super) struct Desk {
-    pub(super) shard: Shard,
-    pub(super) slots: [Slot; DESK],
-}
-
-impl Desk {
-    pub(super) fn new() -> Desk {
-        Desk { shard: Shard::new(), slots: std::array::from_fn(|_| Slot::new()) }
-    }
 }
 
 impl Block {

@@ -2,6 +2,7 @@
 
 use super::shard::{BLOCK, Block};
 use super::*;
+use std::ptr::NonNull;
 use std::sync::atomic::AtomicUsize;
 
 #[repr(align(16))]
