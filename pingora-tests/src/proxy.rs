@@ -28,6 +28,8 @@ pub struct Settings {
     pub name: &'static str,
     /// Asked in turn, one for each try.
     pub upstreams: Vec<SocketAddr>,
+    /// Whether they speak HTTP/2, without TLS.
+    pub http2: bool,
     /// For the whole request, body included. A client may ask for less.
     pub budget: Duration,
     /// For connecting, writing and the head of the response.
@@ -115,6 +117,10 @@ impl ProxyHttp for Proxy {
         peer.options.total_connection_timeout = Some(this);
         peer.options.read_timeout = Some(whole);
         peer.options.write_timeout = Some(whole);
+        if self.settings.http2 {
+            peer.options.set_http_version(2, 2);
+            peer.options.max_h2_streams = 100;
+        }
         Ok(Box::new(peer))
     }
 

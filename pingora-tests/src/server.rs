@@ -7,6 +7,7 @@
 
 use crate::bounded::Bounded;
 use async_trait::async_trait;
+use pingora_core::apps::HttpServerOptions;
 use pingora_core::listeners::TcpSocketOptions;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::server::{RunArgs, Server, ShutdownSignal, ShutdownSignalWatch};
@@ -30,38 +31,51 @@ impl ShutdownSignalWatch for Drain {
     }
 }
 
-/// Serves on a thread of its own until the shutdown drains; requests that ended have `linger` to say so. Wait for the
-/// shutdown, and leave the process: the thread sleeps for the shutdown's `budget`, in whole seconds, before it returns.
-///
-/// # Errors
-///
-/// There is no thread to be had.
-pub fn serve<P>(
-    proxy: P,
-    listen: SocketAddr,
-    socket: TcpSocketOptions,
-    linger: Duration,
-    shutdown: &Shutdown,
-    budget: Duration,
-) -> io::Result<()>
-where
-    P: ProxyHttp + Send + Sync + 'static,
-    P::CTX: Send + Sync,
-{
-    let conf = ServerConf {
-        threads: 2,
-        // No shorter than ours: at its end pingora drops everything.
-        grace_period_seconds: Some(budget.as_secs() + 1),
-        graceful_shutdown_timeout_seconds: Some(0),
-        ..ServerConf::default()
-    };
-    let mut server = Server::new_with_opt_and_conf(None, conf);
-    server.bootstrap();
-    let app = Bounded::new(http_proxy(&server.configuration, proxy), linger);
-    let mut service = Service::new("proxy".into(), app);
-    service.add_tcp_with_settings(&listen.to_string(), socket);
-    server.add_service(service);
-    let drain = Drain(shutdown.clone());
-    let run = move || server.run(RunArgs { shutdown_signal: Box::new(drain) });
-    thread::Builder::new().name("pingora".into()).spawn(run).map(drop)
+/// Where and how to serve.
+#[derive(Debug)]
+pub struct Front {
+    /// The address.
+    pub listen: SocketAddr,
+    /// The listener's options.
+    pub socket: TcpSocketOptions,
+    /// Whether a client may speak HTTP/2 without TLS, too.
+    pub h2c: bool,
+    /// Requests whose contexts have ended have so long to say so.
+    pub linger: Duration,
+    /// At least the shutdown's: pingora keeps its runtime for so many seconds after the drain.
+    pub grace: Duration,
+}
+
+impl Front {
+    /// Serves on a thread of its own until the shutdown drains. Wait for the shutdown, and leave the process: the thread
+    /// itself sleeps for the whole grace.
+    ///
+    /// # Errors
+    ///
+    /// There is no thread to be had.
+    pub fn serve<P>(self, proxy: P, shutdown: &Shutdown) -> io::Result<()>
+    where
+        P: ProxyHttp + Send + Sync + 'static,
+        P::CTX: Send + Sync,
+    {
+        let conf = ServerConf {
+            threads: 2,
+            // At its end pingora drops everything, so no fraction of a second less.
+            grace_period_seconds: Some(self.grace.as_secs() + 1),
+            graceful_shutdown_timeout_seconds: Some(0),
+            ..ServerConf::default()
+        };
+        let mut server = Server::new_with_opt_and_conf(None, conf);
+        server.bootstrap();
+        let mut app = http_proxy(&server.configuration, proxy);
+        let mut options = HttpServerOptions::default();
+        options.h2c = self.h2c;
+        app.server_options = Some(options);
+        let mut service = Service::new("proxy".into(), Bounded::new(app, self.linger));
+        service.add_tcp_with_settings(&self.listen.to_string(), self.socket);
+        server.add_service(service);
+        let drain = Drain(shutdown.clone());
+        let run = move || server.run(RunArgs { shutdown_signal: Box::new(drain) });
+        thread::Builder::new().name("pingora".into()).spawn(run).map(drop)
+    }
 }

@@ -3,7 +3,7 @@
 use super::eventually;
 use crate::proxy::{Proxy, Settings};
 use crate::record::{Log, Record};
-use crate::server::serve;
+use crate::server::Front;
 use pingora_core::listeners::TcpSocketOptions;
 use pingora_proxy::ProxyHttp;
 use ripcord::Context;
@@ -34,7 +34,15 @@ pub struct World {
 /// Settings for one upstream, asked up to three times.
 #[must_use]
 pub fn settings(name: &'static str, upstream: SocketAddr, budget: Duration) -> Settings {
-    Settings { name, upstreams: vec![upstream], budget, per_try: LONG, need: Duration::from_millis(1), tries: 3 }
+    Settings {
+        name,
+        upstreams: vec![upstream],
+        http2: false,
+        budget,
+        per_try: LONG,
+        need: Duration::from_millis(1),
+        tries: 3,
+    }
 }
 
 /// A port that is ours as long as the socket lives, though it does not listen: pingora tells nobody which port it got.
@@ -52,7 +60,15 @@ fn port() -> (Socket, SocketAddr) {
 ///
 /// If there is no port, or nobody listens after a minute.
 #[must_use]
-pub fn start<P>(proxy: P, shutdown: &Shutdown, budget: Duration) -> (Socket, SocketAddr)
+pub fn start<P>(proxy: P, shutdown: &Shutdown, grace: Duration) -> (Socket, SocketAddr)
+where
+    P: ProxyHttp + Send + Sync + 'static,
+    P::CTX: Send + Sync,
+{
+    serve(proxy, shutdown, grace, false)
+}
+
+fn serve<P>(proxy: P, shutdown: &Shutdown, grace: Duration, h2c: bool) -> (Socket, SocketAddr)
 where
     P: ProxyHttp + Send + Sync + 'static,
     P::CTX: Send + Sync,
@@ -60,7 +76,7 @@ where
     let (port, at) = port();
     let mut socket = TcpSocketOptions::default();
     socket.so_reuseport = Some(true);
-    serve(proxy, at, socket, LINGER, shutdown, budget).unwrap();
+    Front { listen: at, socket, h2c, linger: LINGER, grace }.serve(proxy, shutdown).unwrap();
     eventually("the proxy to listen", || TcpStream::connect(at).is_ok());
     (port, at)
 }
@@ -69,6 +85,16 @@ impl World {
     /// A proxy that goes down with `parent`, with a second to drain and a second to answer.
     #[must_use]
     pub fn start(settings: Settings, parent: &Context) -> World {
+        World::new(settings, parent, false)
+    }
+
+    /// The same for clients that speak HTTP/2.
+    #[must_use]
+    pub fn h2c(settings: Settings, parent: &Context) -> World {
+        World::new(settings, parent, true)
+    }
+
+    fn new(settings: Settings, parent: &Context, h2c: bool) -> World {
         let budget = Duration::from_secs(2);
         let shutdown = Shutdown::new(parent, budget).shares(0, 1, 1);
         let records: Arc<Mutex<Vec<Record>>> = Arc::default();
@@ -77,7 +103,7 @@ impl World {
             Arc::new(move |record| records.lock().unwrap_or_else(PoisonError::into_inner).push(record))
         };
         let name = settings.name;
-        let (port, at) = start(Proxy::new(settings, &shutdown, log), &shutdown, budget);
+        let (port, at) = serve(Proxy::new(settings, &shutdown, log), &shutdown, budget, h2c);
         World { at, shutdown, name, records, _port: port }
     }
 
