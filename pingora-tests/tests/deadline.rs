@@ -5,11 +5,12 @@ use pingora_tests::kit::client::{Client, get};
 use pingora_tests::kit::eventually;
 use pingora_tests::kit::origin::{End, Origin};
 use pingora_tests::kit::plain::Plain;
-use pingora_tests::kit::world::{LONG, World, settings, start};
+use pingora_tests::kit::world::{LINGER, LONG, World, settings, start};
 use pingora_tests::proxy::Settings;
 use pingora_tests::record::Record;
 use ripcord::shutdown::Shutdown;
 use ripcord::{Context, Error};
+use std::thread;
 use std::time::Duration;
 
 const BUDGET: Duration = Duration::from_millis(400);
@@ -84,7 +85,7 @@ fn a_stall_in_a_body_with_a_length_is_cut_and_what_came_is_sent() {
     without_an_end("half", "/half");
 }
 
-/// The proxy waits for its client here, and not for the origin that was hung up.
+/// The proxy waits for its client here, and not for the origin that was hung up. pingora's write timeout ends it.
 #[test]
 fn a_client_that_does_not_read_is_dropped() {
     let origin = Origin::start();
@@ -95,6 +96,25 @@ fn a_client_that_does_not_read_is_dropped() {
     let record = world.record(0);
     assert_time_was_up(&record);
     assert!(record.took >= BUDGET, "{record}");
+    world.until_none_alive();
+    drop(client);
+}
+
+/// The write timeout begins anew with each write, so a client that reads a little and stops has it twice. Nothing tells
+/// pingora meanwhile; its future is dropped.
+#[test]
+fn a_client_that_reads_now_and_then_is_dropped() {
+    let budget = Duration::from_secs(4);
+    let origin = Origin::start();
+    let world = World::start(settings("sips", origin.at, budget), &Context::background());
+
+    let mut client = Client::send(world.at, "GET", "/flood", &[]);
+    thread::sleep(budget / 2);
+    assert!(client.swallow(16 << 20), "more than the sockets hold");
+    assert_eq!(origin.ends("/flood"), [End::Closed]);
+    let record = world.record(0);
+    assert_time_was_up(&record);
+    assert!(record.dropped && record.took >= budget + LINGER, "{record}");
     world.until_none_alive();
     drop(client);
 }
@@ -119,7 +139,8 @@ fn a_client_may_ask_for_less_and_the_origin_is_told_what_remains() {
     let world = World::start(settings("less", origin.at, LONG), &Context::background());
     let asked = Duration::from_millis(300);
 
-    for (n, line) in ["grpc-timeout: 300m", "x-envoy-expected-rq-timeout-ms: 300"].into_iter().enumerate() {
+    let lines = ["grpc-timeout: 300m", "x-envoy-expected-rq-timeout-ms: 300", "x-envoy-upstream-rq-timeout-ms: 300"];
+    for (n, line) in lines.into_iter().enumerate() {
         let answer = get(world.at, "/stall", &[line]);
         assert_eq!(answer.status, Some(504));
         assert!(answer.took >= asked, "{answer:?}");
@@ -130,15 +151,16 @@ fn a_client_may_ask_for_less_and_the_origin_is_told_what_remains() {
     for line in ["grpc-timeout: 2H", "grpc-timeout: soon"] {
         assert_eq!(get(world.at, "/ok", &[line]).status, Some(200));
     }
-    assert!(world.records()[2..].iter().all(|record| record.budget == LONG && record.cause.is_none()));
+    assert!(world.records()[3..].iter().all(|record| record.budget == LONG && record.cause.is_none()));
 
-    let limits = [asked, asked, LONG, LONG];
+    let limits = [asked, asked, asked, LONG, LONG];
     for (seen, limit) in origin.seen("/stall").into_iter().chain(origin.seen("/ok")).zip(limits) {
         let grpc = ripcord::http::Header::GrpcTimeout.parse(seen.header("grpc-timeout").unwrap().as_bytes());
         let left = grpc.unwrap().unwrap();
         assert!(left < limit, "{seen:?}");
         let millis: u128 = seen.header("x-envoy-expected-rq-timeout-ms").unwrap().parse().unwrap();
         assert!(millis <= left.as_millis(), "it is written after the other: {seen:?}");
+        assert_eq!(seen.header("x-envoy-upstream-rq-timeout-ms"), None, "what was asked of us");
     }
     world.until_none_alive();
 }

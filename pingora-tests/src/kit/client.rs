@@ -78,6 +78,16 @@ impl Client {
         true
     }
 
+    /// Reads so many bytes and forgets them. Returns whether they have come.
+    pub fn swallow(&mut self, many: usize) -> bool {
+        let mut left = many;
+        while left > 0 && self.read() {
+            left = left.saturating_sub(self.bytes.len());
+            self.bytes.clear();
+        }
+        left == 0
+    }
+
     /// Reads to the end: of the response, or of what comes.
     pub fn finish(&mut self) -> Answer {
         loop {
