@@ -17,7 +17,7 @@ use std::time::Duration;
 /// For whole requests that are expected to end otherwise.
 pub const LONG: Duration = Duration::from_secs(60);
 /// Requests that ended have so long to say so.
-pub const LINGER: Duration = Duration::from_millis(500);
+pub const LINGER: Duration = Duration::from_secs(1);
 
 /// A proxy.
 #[derive(Debug)]
