@@ -32,7 +32,7 @@ pub struct Settings {
     pub http2: bool,
     /// For the whole request, body included. A client may ask for less.
     pub budget: Duration,
-    /// For connecting, writing and the head of the response.
+    /// For connecting, writing and the head of the response. Over HTTP/2 it is for connecting only.
     pub per_try: Duration,
     /// With less than this left no try is made.
     pub need: Duration,
@@ -52,8 +52,13 @@ pub struct Proxy {
 
 impl Proxy {
     /// Its requests are canceled by this shutdown, which waits for them.
+    ///
+    /// # Panics
+    ///
+    /// Without an upstream.
     #[must_use]
     pub fn new(settings: Settings, shutdown: &Shutdown, log: Log) -> Proxy {
+        assert!(!settings.upstreams.is_empty(), "a proxy to nowhere");
         Proxy {
             policy: Policy::untrusted().budget(settings.budget),
             parent: shutdown.until(Stage::Cancel).with_name(settings.name),

@@ -108,6 +108,8 @@ impl Request {
         record.status = status;
         record.bytes = bytes;
         record.error = error.map(ToString::to_string);
+        // A deadline that comes after the last byte ended nothing.
+        record.cause = error.and_then(|_| self.context.cause());
         record.dropped = false;
     }
 }
@@ -123,7 +125,9 @@ impl Drop for Request {
         // First of all, so that what is told below does not hang up a connection that is not ours any more.
         self.attempt = None;
         self.record.took = self.arrived.elapsed();
-        self.record.cause = self.context.cause();
+        if self.record.dropped {
+            self.record.cause = self.context.cause();
+        }
         // As Go's server does it: what was derived for the request does not outlive it.
         self.handle.cancel();
         (self.log)(self.record.clone());
