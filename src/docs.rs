@@ -17,5 +17,9 @@ pub mod benchmarks {}
 #[cfg(feature = "crossbeam-channel")]
 #[doc = include_str!("../docs/bridges/crossbeam-channel.md")]
 pub mod crossbeam_channel {}
+// Its examples need pingora: `pingora-tests` runs them.
+#[cfg_attr(not(doctest), doc = include_str!("../docs/bridges/pingora.md"))]
+#[cfg_attr(doctest, doc = "Inside a pingora proxy.")]
+pub mod pingora {}
 #[doc = include_str!("../docs/PROXIES.md")]
 pub mod proxies {}

@@ -1,0 +1,28 @@
+//! What tests and example play with: an origin with faults, a client that sees bytes, and proxies on ports of their own.
+
+pub mod client;
+pub mod origin;
+pub mod plain;
+pub mod world;
+
+use std::thread;
+use std::time::Duration;
+
+/// Longer than any machine needs: what hangs is found by this.
+pub const AGES: Duration = Duration::from_secs(60);
+
+/// Waits for what others do in their own time.
+///
+/// # Panics
+///
+/// If it does not come.
+#[track_caller]
+pub fn eventually(what: &str, mut happens: impl FnMut() -> bool) {
+    for _ in 0..AGES.as_millis() {
+        if happens() {
+            return;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    panic!("still waiting for: {what}");
+}

@@ -1,0 +1,195 @@
+//! The deadline is the whole request's: whatever the origin does, and between two of its bytes.
+
+use pingora_tests::cause::Why;
+use pingora_tests::kit::client::{Client, get};
+use pingora_tests::kit::eventually;
+use pingora_tests::kit::origin::{End, Origin};
+use pingora_tests::kit::plain::Plain;
+use pingora_tests::kit::world::{LINGER, LONG, World, settings, start};
+use pingora_tests::proxy::Settings;
+use pingora_tests::record::Record;
+use ripcord::shutdown::Shutdown;
+use ripcord::{Context, Error};
+use std::thread;
+use std::time::Duration;
+
+const BUDGET: Duration = Duration::from_millis(400);
+
+#[track_caller]
+fn assert_time_was_up(record: &Record) {
+    let cause = record.cause.as_ref().expect("its context has ended");
+    assert_eq!((cause.downcast_ref(), cause.error()), (Some(&Why::TimeUp), Error::DeadlineExceeded), "{record}");
+}
+
+/// An origin that never sends a head: the client reads a 504.
+fn without_a_head(name: &'static str, path: &str) {
+    let origin = Origin::start();
+    let world = World::start(settings(name, origin.at, BUDGET), &Context::background());
+
+    let answer = get(world.at, path, &[]);
+    assert_eq!((answer.status, answer.whole), (Some(504), true), "{answer:?}");
+    assert!(answer.took >= BUDGET, "{answer:?}");
+    assert_eq!(origin.ends(path), [End::Closed]);
+    let record = world.record(0);
+    assert_time_was_up(&record);
+    assert_eq!((record.status, record.dropped), (Some(504), false));
+    world.until_none_alive();
+}
+
+#[test]
+fn a_stall_before_the_head_is_a_504() {
+    without_a_head("stall", "/stall");
+}
+
+#[test]
+fn a_head_that_drips_is_a_504() {
+    without_a_head("drip-head", "/drip-head");
+}
+
+/// An origin that sends a head and no end: the client has the head, and a body that is cut.
+fn without_an_end(name: &'static str, path: &str) {
+    let origin = Origin::start();
+    let world = World::start(settings(name, origin.at, BUDGET), &Context::background());
+
+    let answer = get(world.at, path, &[]);
+    assert_eq!((answer.status, answer.whole), (Some(200), false), "{answer:?}");
+    assert!(answer.body.contains(&b'x'), "{answer:?}");
+    assert!(answer.took >= BUDGET, "{answer:?}");
+    assert_eq!(origin.ends(path), [End::Closed]);
+    let record = world.record(0);
+    assert_time_was_up(&record);
+    assert_eq!((record.status, record.dropped), (Some(200), false));
+    assert!(record.bytes > 0, "{record}");
+    world.until_none_alive();
+}
+
+#[test]
+fn a_body_that_drips_is_cut() {
+    without_an_end("drip", "/drip");
+}
+
+/// Its end is the connection's, and the connection is hung up: that must not look like the end of the body.
+#[test]
+fn a_body_without_a_length_that_drips_is_cut_and_not_taken_for_whole() {
+    without_an_end("drip-raw", "/drip-raw");
+}
+
+#[test]
+fn a_stall_between_two_bytes_is_cut() {
+    without_an_end("pause", "/pause");
+}
+
+/// pingora holds back the beginning of a body whose length it knows.
+#[test]
+fn a_stall_in_a_body_with_a_length_is_cut_and_what_came_is_sent() {
+    without_an_end("half", "/half");
+}
+
+/// The proxy waits for its client here, and not for the origin that was hung up. pingora's write timeout ends it.
+#[test]
+fn a_client_that_does_not_read_is_dropped() {
+    let origin = Origin::start();
+    let world = World::start(settings("flood", origin.at, BUDGET), &Context::background());
+
+    let client = Client::send(world.at, "GET", "/flood", &[]);
+    assert_eq!(origin.ends("/flood"), [End::Closed]);
+    let record = world.record(0);
+    assert_time_was_up(&record);
+    assert!(record.took >= BUDGET, "{record}");
+    world.until_none_alive();
+    drop(client);
+}
+
+/// The write timeout begins anew with each write, so a client that reads a little and stops has it twice. Nothing tells
+/// pingora meanwhile; its future is dropped.
+#[test]
+fn a_client_that_reads_now_and_then_is_dropped() {
+    let budget = Duration::from_secs(4);
+    let origin = Origin::start();
+    let world = World::start(settings("sips", origin.at, budget), &Context::background());
+
+    let mut client = Client::send(world.at, "GET", "/flood", &[]);
+    thread::sleep(budget / 2);
+    assert!(client.swallow(16 << 20), "more than the sockets hold");
+    assert_eq!(origin.ends("/flood"), [End::Closed]);
+    let record = world.record(0);
+    assert_time_was_up(&record);
+    assert!(record.dropped && record.took >= budget + LINGER, "{record}");
+    world.until_none_alive();
+    drop(client);
+}
+
+#[test]
+fn a_client_that_drips_its_body_is_told() {
+    let origin = Origin::start();
+    let world = World::start(settings("upload", origin.at, BUDGET), &Context::background());
+
+    let mut client = Client::send(world.at, "POST", "/stall", &["Content-Length: 1000"]);
+    let answer = client.finish();
+    assert_eq!(answer.status, Some(504), "{answer:?}");
+    assert!(answer.took >= BUDGET, "{answer:?}");
+    assert_eq!(origin.ends("/stall"), [End::Closed]);
+    assert_time_was_up(&world.record(0));
+    world.until_none_alive();
+}
+
+#[test]
+fn a_client_may_ask_for_less_and_the_origin_is_told_what_remains() {
+    let origin = Origin::start();
+    let world = World::start(settings("less", origin.at, LONG), &Context::background());
+    let asked = Duration::from_millis(300);
+
+    let lines = ["grpc-timeout: 300m", "x-envoy-expected-rq-timeout-ms: 300", "x-envoy-upstream-rq-timeout-ms: 300"];
+    for (n, line) in lines.into_iter().enumerate() {
+        let answer = get(world.at, "/stall", &[line]);
+        assert_eq!(answer.status, Some(504));
+        assert!(answer.took >= asked, "{answer:?}");
+        assert_eq!(world.record(n).budget, asked);
+        assert_time_was_up(&world.record(n));
+    }
+    // More than the server's own is not to be had, and what is no number counts as not there.
+    for line in ["grpc-timeout: 2H", "grpc-timeout: soon"] {
+        assert_eq!(get(world.at, "/ok", &[line]).status, Some(200));
+    }
+    assert!(world.records()[3..].iter().all(|record| record.budget == LONG && record.cause.is_none()));
+
+    let limits = [asked, asked, asked, LONG, LONG];
+    for (seen, limit) in origin.seen("/stall").into_iter().chain(origin.seen("/ok")).zip(limits) {
+        let grpc = ripcord::http::Header::GrpcTimeout.parse(seen.header("grpc-timeout").unwrap().as_bytes());
+        let left = grpc.unwrap().unwrap();
+        assert!(left < limit, "{seen:?}");
+        let millis: u128 = seen.header("x-envoy-expected-rq-timeout-ms").unwrap().parse().unwrap();
+        assert!(millis <= left.as_millis(), "it is written after the other: {seen:?}");
+        assert_eq!(seen.header("x-envoy-upstream-rq-timeout-ms"), None, "what was asked of us");
+    }
+    world.until_none_alive();
+}
+
+#[test]
+fn with_no_time_left_the_origin_is_not_asked() {
+    let origin = Origin::start();
+    let world = World::start(settings("none", origin.at, LONG), &Context::background());
+    assert_eq!(get(world.at, "/ok", &["grpc-timeout: 0n"]).status, Some(504));
+    assert_time_was_up(&world.record(0));
+
+    let need = Duration::from_secs(2);
+    let needy = Settings { need, ..settings("needy", origin.at, Duration::from_secs(1)) };
+    let world = World::start(needy, &Context::background());
+    assert_eq!(get(world.at, "/ok", &[]).status, Some(504));
+    assert!(origin.seen("/ok").is_empty());
+}
+
+/// What pingora has by itself: the timeout begins anew with each byte.
+#[test]
+fn without_contexts_the_drip_goes_on() {
+    let origin = Origin::start();
+    let shutdown = Shutdown::new(&Context::background(), BUDGET);
+    let (_port, at) = start(Plain { upstream: origin.at, timeout: BUDGET }, &shutdown, BUDGET);
+
+    let mut client = Client::send(at, "GET", "/drip", &[]);
+    eventually("three times the timeout", || client.wait_for_body(1) && client.look().took > 3 * BUDGET);
+    // Each drip is a chunk of six bytes: more has come by now than was under way.
+    let by_then = client.look().body.len();
+    assert!(client.wait_for_body(by_then + 600), "and it still drips");
+    assert_eq!(origin.seen("/drip")[0].end, None);
+}
