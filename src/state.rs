@@ -59,6 +59,16 @@ impl Ended {
         (error_of(self.0.addr()), whose)
     }
 
+    /// A share of the cause of an end of its own.
+    ///
+    /// # Safety
+    ///
+    /// No state took it yet: whoever lets go of the context takes it out of there.
+    pub(crate) unsafe fn share_cause(self) -> Cause {
+        // SAFETY: forwarded.
+        unsafe { Cause::share_word(self.0) }
+    }
+
     /// Takes the cause of an end of its own back.
     ///
     /// # Safety

@@ -12,6 +12,7 @@
 use crate::refs::RefCount;
 use crate::shield::Shield;
 use crate::sync::reclaim;
+use crate::trace::Name;
 use std::any::{TypeId, type_name};
 use std::hash::{Hash, Hasher};
 use std::ptr::{self, NonNull};
@@ -40,7 +41,7 @@ unsafe impl Sync for Binding {}
 struct Kind {
     name: fn() -> &'static str,
     drop: unsafe fn(NonNull<Binding>),
-    free: unsafe fn(NonNull<Binding>),
+    free: unsafe fn(*mut ()),
 }
 
 #[repr(C)]
@@ -53,20 +54,38 @@ impl<T: Send + Sync + 'static> Bound<T> {
     const KIND: Kind = Kind {
         name: type_name::<T>,
         drop: |binding| {
-            let bound = binding.cast::<Bound<T>>().as_ptr();
-            // SAFETY: `KIND` belongs to this type only.
-            let value = unsafe { &raw mut (*bound).value };
-            // SAFETY: called once, by the last owner.
-            unsafe { ptr::drop_in_place(value) };
+            if !Self::is_name() {
+                // SAFETY: `KIND` belongs to this type only; called once, by the last owner.
+                unsafe { Self::drop_value(binding.as_ptr().cast()) };
+            }
         },
         free: |binding| {
-            let bound = binding.cast::<std::mem::ManuallyDrop<Bound<T>>>().as_ptr();
+            if Self::is_name() {
+                // SAFETY: as in `drop`, where it was left. Nobody reads it any more.
+                unsafe { Self::drop_value(binding.cast()) };
+            }
+            let bound = binding.cast::<std::mem::ManuallyDrop<Bound<T>>>();
             // SAFETY: nobody knows it any more. Only in models has the head anything to drop.
-            unsafe { ptr::drop_in_place(binding.as_ptr()) };
+            unsafe { ptr::drop_in_place(binding.cast::<Binding>()) };
             // SAFETY: it came from a box of this type; value and head were dropped.
             unsafe { reclaim::bury(bound) };
         },
     };
+
+    /// A name is read until its memory goes, and its drop is no user code.
+    fn is_name() -> bool {
+        TypeId::of::<T>() == TypeId::of::<Name>()
+    }
+
+    /// # Safety
+    ///
+    /// The binding was made as this type, and its value is not used again.
+    unsafe fn drop_value(bound: *mut Bound<T>) {
+        // SAFETY: forwarded.
+        let value = unsafe { &raw mut (*bound).value };
+        // SAFETY: forwarded.
+        unsafe { ptr::drop_in_place(value) };
+    }
 }
 
 /// Three bits of 64 for a type (or fewer, where they fall together): with a handful of types bound, about one absent type
@@ -158,6 +177,9 @@ impl Binding {
     /// Gives a share back. Values that nobody can see any more are dropped, each under the shield: they are user code.
     /// A loop, never recursion.
     ///
+    /// With `tracing`, the memory goes through the epoch, and a name with it: the timer and a foreign parent end a node under
+    /// a pin, and tell its name, while its last handle and all values that were seen from it go.
+    ///
     /// # Safety
     ///
     /// The caller owns a share of `head` (or it is null), and is in no critical section.
@@ -174,8 +196,14 @@ impl Binding {
             let this = unsafe { NonNull::new_unchecked(at.cast_mut()) };
             // SAFETY: that was the last share: nobody sees the value any more.
             shield.run(|| unsafe { (kind.drop)(this) });
-            // SAFETY: as above, and the value is gone.
-            unsafe { (kind.free)(this) };
+            let memory = this.as_ptr().cast();
+            if cfg!(feature = "tracing") {
+                // SAFETY: unreachable but for who has claimed a node under a pin, and looks for its name.
+                unsafe { reclaim::pin().retire(memory, kind.free) };
+            } else {
+                // SAFETY: as above, and the value is gone.
+                unsafe { (kind.free)(memory) };
+            }
             at = next;
         }
     }

@@ -8,10 +8,13 @@ use ripcord::tracing::{LEVEL, TARGET};
 use ripcord::{Cause, Context, Error};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
+use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber, span};
 
 type Fields = BTreeMap<String, String>;
@@ -71,6 +74,67 @@ impl Subscriber for Log {
     fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
     fn enter(&self, _: &span::Id) {}
     fn exit(&self, _: &span::Id) {}
+}
+
+/// Asks something else to be done when the core asks whether anybody listens, once.
+struct Asked {
+    log: Log,
+    act: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Subscriber for Asked {
+    // Or the answer would be remembered.
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        let act = self.act.lock().unwrap().take();
+        act.into_iter().for_each(|act| act());
+        self.log.enabled(metadata)
+    }
+    fn event(&self, event: &Event<'_>) {
+        self.log.event(event);
+    }
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
+
+/// Ends a context by its foreign parent, and lets go of it, name and all, while the core asks whether anybody listens.
+fn ended_as_it_goes() -> Fields {
+    let log = Log::new(Level::DEBUG);
+    let gate = Arc::new(Mutex::new((false, None::<Waker>)));
+    let inside = gate.clone();
+    let opens = poll_fn(move |cx| {
+        let mut gate = inside.lock().unwrap();
+        gate.1 = Some(cx.waker().clone());
+        if gate.0 { Poll::Ready(Cause::from(format!("upstream {}", "closed"))) } else { Poll::Pending }
+    });
+    let held = Context::background().with_name(format!("request {}", "seventeen of thirty")).with_cancel_on(opens);
+    let waker = {
+        let mut gate = gate.lock().unwrap();
+        gate.0 = true;
+        gate.1.take().unwrap()
+    };
+    let asked = Asked { log: log.clone(), act: Mutex::new(Some(Box::new(move || drop(held)))) };
+    tracing::subscriber::with_default(asked, || waker.wake());
+    let mut events = log.take();
+    assert_eq!(events.len(), 1, "{events:?}");
+    events.remove(0)
+}
+
+#[test]
+fn the_name_was_read_after_it_was_freed() {
+    assert_eq!(field(&ended_as_it_goes(), "context"), Some("request seventeen of thirty"));
+}
+
+#[test]
+fn the_cause_was_given_back_before_it_was_told() {
+    assert_eq!(field(&ended_as_it_goes(), "cause"), Some("upstream closed"));
 }
 
 fn field<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {

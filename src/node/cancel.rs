@@ -15,7 +15,7 @@ use crate::hook::Hook;
 use crate::signal::Signal;
 use crate::state::{Begin, Ended};
 use crate::sync::reclaim;
-use crate::trace;
+use crate::trace::{self, Ends};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -92,9 +92,11 @@ impl Node {
     #[inline]
     fn mark_here(&self, ended: Ended, told: &mut Told, by: By) -> bool {
         self.canary.touch();
+        // SAFETY: the caller keeps the node; the state is offered the end next.
+        let words = Ends::heard(|| ended.sort(), || unsafe { self.words(ended) });
         match self.state.begin(ended) {
             Begin::First => {
-                told.ends.marked(|| ended.sort(), || self.words());
+                told.ends.marked(|| ended.sort(), words);
                 trace::disarmed(NEVER, || self.fired(ended), clock::now);
                 // A reminder that surfaces is the owner's to let go: so a leaf that no canceler found has it to itself.
                 if matches!(by, By::Another) {

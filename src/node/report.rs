@@ -3,16 +3,23 @@
 use super::Node;
 use crate::cause::Cause;
 use crate::clock;
+use crate::state::Ended;
 use crate::trace::{Name, Words};
 use crate::value::Binding;
 use std::ptr::NonNull;
 
 impl Node {
-    /// What there is to say of this node, which has ended by itself just now.
+    /// What there is to say of this node, which is about to end by itself.
+    ///
+    /// # Safety
+    ///
+    /// A handle keeps the node; or it is claimed, under a pin that lasts: then its handles may be gone, and its state gives
+    /// up the cause as soon as it has it. No state took `ended` yet.
     #[cold]
-    pub(super) fn words(&self) -> Words<Cause> {
+    pub(super) unsafe fn words(&self, ended: Ended) -> Words<Cause> {
         Words {
-            cause: self.cause().expect("it has ended"),
+            // SAFETY: forwarded.
+            cause: unsafe { ended.share_cause() },
             name: self.name().map(|name| name.0.clone().into_owned()),
             age: self.trail.age(clock::now),
         }
@@ -20,7 +27,7 @@ impl Node {
 
     /// The nearest name above.
     fn name(&self) -> Option<&Name> {
-        // SAFETY: a node keeps what can be seen from it.
+        // SAFETY: a node keeps what can be seen from it; for who has claimed it, the pin does (see `Binding::release`).
         unsafe { Binding::find::<Name>(self.values()) }
     }
 }

@@ -42,11 +42,11 @@ impl<C> Default for Events<C> {
 
 impl<C: Display> Events<C> {
     #[inline]
-    pub(super) fn note(&mut self, (kind, whose): Sort, words: impl FnOnce() -> Words<C>) {
+    pub(super) fn note(&mut self, (kind, whose): Sort, words: Option<Words<C>>) {
         match (whose, &mut self.0) {
             (Whose::Own, _) => {
-                if wanted() {
-                    self.open(Event { kind, words: words(), fan_out: 0 });
+                if let Some(words) = words {
+                    self.open(Event { kind, words, fan_out: 0 });
                 }
             }
             (Whose::Inherited, Some(batch)) if batch.open => {

@@ -122,9 +122,18 @@ impl<C> Default for Ends<C> {
 }
 
 impl<C: Display> Ends<C> {
+    /// A context is about to be ended here, unless somebody else does it first: what there is to say, if anybody listens.
+    #[inline(always)]
+    pub(crate) fn heard(sort: impl FnOnce() -> Sort, words: impl FnOnce() -> Words<C>) -> Option<Words<C>> {
+        #[cfg(feature = "tracing")]
+        return (sort().1 == Whose::Own && events::wanted()).then(words);
+        #[cfg(not(feature = "tracing"))]
+        None
+    }
+
     /// A context was ended here, and by nobody else.
     #[inline(always)]
-    pub(crate) fn marked(&mut self, sort: impl FnOnce() -> Sort, words: impl FnOnce() -> Words<C>) {
+    pub(crate) fn marked(&mut self, sort: impl FnOnce() -> Sort, words: Option<Words<C>>) {
         #[cfg(any(feature = "metrics", feature = "tracing"))]
         let sort = sort();
         #[cfg(feature = "metrics")]
