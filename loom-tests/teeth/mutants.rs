@@ -43,7 +43,7 @@ mutants! {
     "closed: who leaves a closed slot frees at once", ["m03_leave::waiter_leaves"], "slots/slot.rs":
         "return Left { closed: «addr_bits(seen, CLOSED) != 0»," => "false";
     "closed: a leaf that leaves a closed slot frees at once", ["m03_leave::child_leaves"], "node/release.rs":
-        "if !node.leave_to_canceler() {
+        "if !unsafe { Node::leave_to_canceler(this) } {
                 // SAFETY: unreachable from any slot or handle.
                 unsafe { «reclaim::pin().retire(this.as_ptr().cast(), bury_leaf)» };" =>
         "bury_leaf(this.as_ptr().cast())";
@@ -151,10 +151,13 @@ mutants! {
         "node.mark(node.decided(), told, «By::Reminder»)" => "if $BROKEN { By::Another } else { $OLD }";
     "timer-cell: a leaf is retired before its canceler has let the reminder go",
         ["m15_deadline::fired_as_the_parent_ends_and_the_leaf_goes"], "node/release.rs":
-        "node.let_timer_go();\n            if «!node.leave_to_canceler()» {" => "true";
+        "if «!unsafe { Node::leave_to_canceler(this) }» {
+                // SAFETY: unreachable from any slot or handle.
+                unsafe { reclaim::pin().retire(this.as_ptr().cast(), bury_leaf) };" => "true";
     "timer-cell: a node is retired before its canceler has let the reminder go",
         ["m21_deadline_cause::fires_as_its_parent_ends_and_it_goes"], "node/release.rs":
-        "with the memory.\n        if «!node.leave_to_canceler()» {" => "true";
+        "if «!unsafe { Node::leave_to_canceler(this) }» {
+            // SAFETY: unreachable from any slot, claim or handle." => "true";
     "deadline: the reminder that came too late is not replaced", ["m15_deadline::pulled_forward_twice"],
         "node/deadline.rs":
         "if «now >= key» {" => "true";

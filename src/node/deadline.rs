@@ -15,7 +15,7 @@
 //! cell              armed
 //! .. | SEEN         a cell was surfacing when it was taken out: the node goes through the epoch
 //! CLOSED            a canceler has taken the cell out, and has yet to let it go
-//! .. | HANDED       the owner has gone meanwhile: that canceler retires the node
+//! .. | node         the owner has gone meanwhile, and handed the node over: that canceler retires it
 //! CLOSED | SETTLED  whoever closed it has let the cell go
 //! .. | CLEAN        and no driver was looking: nor is one now
 //! ```
@@ -42,10 +42,10 @@ const CLOSED: usize = 0b001;
 const SEEN: usize = 0b010;
 /// What a word with a cell in it may bear besides.
 const BITS: usize = CLOSED | SEEN;
-// Only in a closed word, which holds no cell.
-const CLEAN: usize = 0b00100;
-const SETTLED: usize = 0b01000;
-const HANDED: usize = 0b10000;
+// Only in a closed word, which holds no cell, but perhaps the node itself: by the owner's pointer, for no reference to a node
+// gives the right to free it.
+const CLEAN: usize = 0b0100;
+const SETTLED: usize = 0b1000;
 
 /// Ended by its own deadline.
 const EXCEEDED: Sort = (Error::DeadlineExceeded, Whose::Own);
@@ -143,9 +143,10 @@ impl Node {
         let settled = if self.release_cell(word) { SETTLED } else { SETTLED | CLEAN };
         // ORDERING: timer-cell (both ends).
         let before = self.timer.set_bits(settled, Ordering::AcqRel);
-        if addr_bits(before, HANDED) != 0 {
+        let handed = strip(before, BITS | CLEAN | SETTLED);
+        if !handed.is_null() {
             // SAFETY: unreachable from any slot or handle; its owner has left it to us.
-            unsafe { reclaim::pin().retire(ptr::from_ref(self).cast_mut().cast(), bury) };
+            unsafe { reclaim::pin().retire(handed, bury) };
         }
     }
 
@@ -203,12 +204,18 @@ impl Node {
 
     /// The owner is about to retire the node. True: a canceler has yet to let the cell go, and will retire the node; it is
     /// not touched again.
-    pub(super) fn leave_to_canceler(&self) -> bool {
+    ///
+    /// # Safety
+    ///
+    /// The last handle of `this` is gone, it sits in no slot any more, and this is called once.
+    pub(super) unsafe fn leave_to_canceler(this: NonNull<Node>) -> bool {
+        // SAFETY: forwarded: ours until we hand it over.
+        let timer = unsafe { &(*this.as_ptr()).timer };
         // ORDERING: timer-cell (both ends).
-        let mut word = self.timer.load(Ordering::Acquire);
+        let mut word = timer.load(Ordering::Acquire);
         while addr_bits(word, CLOSED | SETTLED) == CLOSED {
-            let handed = word.map_addr(|a| a | HANDED);
-            match self.timer.compare_exchange_weak(word, handed, Ordering::AcqRel, Ordering::Acquire) {
+            let handed = this.as_ptr().cast::<()>().map_addr(|a| a | addr_bits(word, BITS));
+            match timer.compare_exchange_weak(word, handed, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return true,
                 Err(now) => word = now,
             }

@@ -82,7 +82,8 @@ pub(super) unsafe fn leave_as_leaf(this: NonNull<Node>) -> bool {
         // SAFETY: as above.
         (Above::Slot(_), Some(seat)) if unsafe { seat.leave_closed(entry) } => {
             node.let_timer_go();
-            if !node.leave_to_canceler() {
+            // SAFETY: it has just left, for good.
+            if !unsafe { Node::leave_to_canceler(this) } {
                 // SAFETY: unreachable from any slot or handle.
                 unsafe { reclaim::pin().retire(this.as_ptr().cast(), bury_leaf) };
             }
@@ -351,7 +352,8 @@ unsafe fn finish(this: NonNull<Node>, agenda: &mut Agenda, told: &mut Told) {
         }
         // Whoever looks may still end a live node with a cause of its own, or read the cause of a deadline that fires:
         // those go with the memory.
-        if !node.leave_to_canceler() {
+        // SAFETY: it has left every slot, for good.
+        if !unsafe { Node::leave_to_canceler(this) } {
             // SAFETY: unreachable from any slot, claim or handle.
             unsafe { reclaim::pin().retire(this.as_ptr().cast(), bury) };
         }
