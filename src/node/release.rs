@@ -62,7 +62,7 @@ impl Agenda {
 }
 
 /// The common way out, for a node in whose slots nobody ever sat and that has nothing of its own but a deadline. False, and
-/// nothing is touched: take the long way.
+/// it is where it was, but for the list of the living: take the long way.
 ///
 /// # Safety
 ///
@@ -397,7 +397,7 @@ unsafe fn dismantle(this: NonNull<Node>) -> (Option<Cause>, Option<Box<Extra>>) 
     let extra = node.extra.map(|extra| unsafe { Box::from_raw(extra.as_ptr()) });
     // SAFETY: forwarded.
     unsafe { node.slots.free() };
-    // SAFETY: it came from a box; its fields need no drop.
+    // SAFETY: as above, and its fields need no drop.
     unsafe { stock::bury(this.as_ptr()) };
     (cause, extra)
 }

@@ -1,8 +1,8 @@
 //! A chain of blocks of slots, and how a free slot is found in it without a search.
 //!
-//! The few slots that sit beside a shard (two in the node itself, thirteen in a [`Desk`](super::desk::Desk)) are tried by the caller first;
-//! what comes here is overflow. Overflow is pinned: blocks that a burst left empty are unlinked and given back through
-//! the epoch while the owner lives.
+//! The few slots that sit beside a shard (two in the node itself, thirteen in a [`Desk`](super::desk::Desk)) are tried by the
+//! caller first; what comes here is overflow. Overflow is pinned: blocks that a burst left empty are unlinked and given back
+//! through the epoch while the owner lives.
 //!
 //! # Where a free slot is looked for
 //!

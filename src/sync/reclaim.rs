@@ -5,7 +5,8 @@
 //!
 //! # Invariants
 //!
-//! 1. What is retired is raw memory only. User code (value drops, wakers, callbacks) never runs from here.
+//! 1. What is retired is memory. No waker, function or value's drop runs from here: all that is dropped besides are names,
+//!    and the cause of a context that somebody ended while its last handle went.
 //! 2. A pointer is unreachable for new guards before it is retired.
 //!
 //! # Lies of the model

@@ -104,7 +104,11 @@ mod imp {
             && align_of::<T>() <= GRAIN;
         /// Its shelf, if it is kept.
         const CLASS: usize = if Self::KEPT { (size_of::<T>() - 1) / GRAIN } else { 0 };
-        const LAYOUT: Layout = layout_of(Self::CLASS);
+        const LAYOUT: Layout = {
+            let layout = layout_of(Self::CLASS);
+            assert!(!Self::KEPT || (layout.size() >= size_of::<T>() && layout.align() >= align_of::<T>()), "too small");
+            layout
+        };
     }
 
     /// Puts a value into memory of its own.
