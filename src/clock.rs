@@ -34,12 +34,15 @@ static BASE: LazyLock<Instant> = LazyLock::new(Instant::now);
 /// The tick of an instant: exact from 73 years before the first look at the clock to 219 after it, saturated beyond.
 #[inline]
 pub(crate) fn tick_of(at: Instant) -> Tick {
-    let base = *BASE;
-    if at >= base {
-        nanos(at.duration_since(base)).checked_add(BIAS).map_or(NEVER, |tick| tick.min(NEVER))
-    } else {
-        BIAS.saturating_sub(nanos(base.duration_since(at)))
+    match at.checked_duration_since(*BASE) {
+        Some(since) => nanos(since).saturating_add(BIAS).min(NEVER),
+        None => tick_before_base(at),
     }
+}
+
+#[cold]
+fn tick_before_base(at: Instant) -> Tick {
+    BIAS.saturating_sub(nanos(BASE.duration_since(at)))
 }
 
 /// Whole nanoseconds, saturated at 584 years.

@@ -230,7 +230,15 @@ impl Context {
                 return Context::pair(node);
             }
         }
-        self.spawn(Plan::until(when))
+        self.spawn_elsewhere(when)
+    }
+
+    #[inline(never)]
+    fn spawn_elsewhere(&self, when: When) -> (Context, CancelHandle) {
+        match self.is() {
+            Is::Base(base) if !when.past && !base.counts() => Context::pair(node::spawn_root(base, when.tick)),
+            _ => self.spawn(Plan::until(when)),
+        }
     }
 
     fn spawn(&self, plan: Plan) -> (Context, CancelHandle) {

@@ -58,6 +58,7 @@ crate::sync::lazy_static! {
 }
 
 /// The deadlines of the process.
+#[inline]
 pub(crate) fn timers() -> &'static Timers<Node> {
     #[cfg(not(feature = "loom"))]
     return &TIMERS;

@@ -163,6 +163,20 @@ pub(crate) unsafe fn spawn_below(above: NonNull<Node>, deadline: Tick) -> Option
     Some(node)
 }
 
+/// The common root: on a base that has nothing to count, with nothing of its own but a deadline, which has not passed.
+#[inline]
+pub(crate) fn spawn_root(base: Base, deadline: Tick) -> NonNull<Node> {
+    debug_assert!(!base.counts());
+    let trail = Trail::born(|| None, clock::now);
+    let node = make(fresh(Above::Base(base), Values::seen(ptr::null()), deadline, trail));
+    // SAFETY: just made: ours alone.
+    if let Some(cell) = unsafe { remind(node, deadline) } {
+        // SAFETY: its handles are ours until we return.
+        unsafe { node.as_ref() }.submit(cell, deadline);
+    }
+    node
+}
+
 /// Gives a new node the reminder of its deadline. It is submitted when the node has been published: a driver that meets
 /// it earlier would look at a node that may still be taken back.
 ///
