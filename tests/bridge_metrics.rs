@@ -227,3 +227,25 @@ fn lateness_is_counted_where_the_deadline_had_passed() {
     });
     Config::default().install();
 }
+
+/// Handles go just as the driver fires: owner and driver both see the reminder off, and one of them counts.
+#[test]
+fn a_deadline_that_fired_as_its_handles_went_was_counted_twice() {
+    let _alone = alone();
+    Config::default().timer_window(Duration::ZERO).install();
+    // What is counted off too often shows only while something is armed: the gauge does not go below 0.
+    let _armed: Vec<_> = (0..1_000).map(|_| Context::background().with_timeout(Duration::from_secs(3600))).collect();
+    let seen = counted(|| {
+        for _ in 0..stress(600) {
+            let at = std::time::Instant::now() + Duration::from_micros(200);
+            let contexts: Vec<_> = (0..200).map(|_| Context::background().with_deadline(at)).collect();
+            while !contexts[0].0.is_done() {
+                std::hint::spin_loop();
+            }
+            // Backwards: somewhere they meet the driver, which goes forwards.
+            contexts.into_iter().rev().for_each(drop);
+        }
+    });
+    Config::default().install();
+    assert_eq!((seen.live, seen.deadlines), (0, 0));
+}

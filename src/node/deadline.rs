@@ -13,6 +13,7 @@
 //! ```text
 //! null              never armed
 //! cell              armed
+//! cell | COUNTED    the same, but who counts reminders has counted this one off: the deadline has fired
 //! .. | SEEN         a cell was surfacing when it was taken out: the node goes through the epoch
 //! CLOSED            a canceler has taken the cell out, and has yet to let it go
 //! .. | node         the owner has gone meanwhile, and handed the node over: that canceler retires it
@@ -40,8 +41,9 @@ use std::ptr::{self, NonNull};
 
 const CLOSED: usize = 0b001;
 const SEEN: usize = 0b010;
-/// What a word with a cell in it may bear besides.
-const BITS: usize = CLOSED | SEEN;
+/// Only in a word with a cell in it.
+const COUNTED: usize = 0b100;
+const BITS: usize = CLOSED | SEEN | COUNTED;
 // Only in a closed word, which holds no cell, but perhaps the node itself: by the owner's pointer, for no reference to a node
 // gives the right to free it.
 const CLEAN: usize = 0b0100;
@@ -87,7 +89,7 @@ impl Node {
                     unsafe { timers().discard(cell) };
                     return;
                 }
-                let new = cell.as_ptr().cast::<()>().map_addr(|a| a | addr_bits(old, SEEN));
+                let new = cell.as_ptr().cast::<()>().map_addr(|a| a | addr_bits(old, SEEN | COUNTED));
                 // ORDERING: timer-cell (both ends).
                 match self.timer.compare_exchange_weak(old, new, Ordering::AcqRel, Ordering::Acquire) {
                     Ok(_) => break,
@@ -141,7 +143,8 @@ impl Node {
             return;
         }
         let Ok(word) = self.shut(CLOSED) else { return };
-        let settled = if self.release_cell(word) { SETTLED } else { SETTLED | CLEAN };
+        let met = self.release_cell(word, || addr_bits(word, COUNTED) == 0);
+        let settled = if met { SETTLED } else { SETTLED | CLEAN };
         // ORDERING: timer-cell (both ends).
         let before = self.timer.set_bits(settled, Ordering::AcqRel);
         let handed = strip(before, BITS | CLEAN | SETTLED);
@@ -159,7 +162,7 @@ impl Node {
             return false;
         }
         match self.shut(CLOSED | SETTLED) {
-            Ok(word) => self.release_cell(word),
+            Ok(word) => self.release_cell(word, || addr_bits(word, COUNTED) == 0),
             Err(closed) => addr_bits(closed, SEEN | CLEAN) != CLEAN,
         }
     }
@@ -173,7 +176,10 @@ impl Node {
         if word.is_null() {
             return false;
         }
-        if addr_bits(word, CLOSED) != 0 { addr_bits(word, SEEN | CLEAN) != CLEAN } else { self.release_cell(word) }
+        if addr_bits(word, CLOSED) != 0 {
+            return addr_bits(word, SEEN | CLEAN) != CLEAN;
+        }
+        self.release_cell(word, || self.count_off())
     }
 
     /// Takes the cell out for good, and leaves `closed`; the word that was there, or the one that is closed already.
@@ -190,13 +196,14 @@ impl Node {
         Err(word)
     }
 
-    /// Lets the cell of an open word go, if there is one; true if the driver may be looking at the node.
+    /// Lets the cell of an open word go, if there is one; true if the driver may be looking at the node. `counts` says, to those
+    /// who count reminders, whether this one is still to be counted off.
     ///
     /// The caller has the cell to itself.
     #[inline(always)]
-    fn release_cell(&self, word: *mut ()) -> bool {
+    fn release_cell(&self, word: *mut (), counts: impl FnOnce() -> bool) -> bool {
         let surfacing = cell_of(word).is_some_and(|cell| {
-            trace::disarmed(NEVER, || self.let_go(), clock::now);
+            trace::disarmed(NEVER, || counts().then(|| self.own_deadline()), clock::now);
             // SAFETY: ours, as nobody else takes it.
             matches!(unsafe { timers().disarm(cell) }, Disarm::Surfacing)
         });
@@ -224,15 +231,25 @@ impl Node {
         false
     }
 
-    /// For those who count reminders: the deadline of a node that ends by it. Its reminder, if it has one, is taken out later.
+    /// For those who count reminders: the deadline of a node that ends by it, if its reminder is still counted. It is taken out
+    /// later, by others.
     pub(super) fn fired(&self, ended: Ended) -> Option<Tick> {
-        // ORDERING: Relaxed. A statistic.
-        (ended.sort() == EXCEEDED && !self.timer.load(Ordering::Relaxed).is_null()).then(|| self.own_deadline())
+        (ended.sort() == EXCEEDED && self.count_off()).then(|| self.own_deadline())
     }
 
-    /// The same, for a node whose reminder is taken out, if that was not counted when it ended.
-    fn let_go(&self) -> Option<Tick> {
-        (self.state.sort() != Some(EXCEEDED)).then(|| self.own_deadline())
+    /// Marks the reminder as counted off; false if there is none, or if it was. Firing may meet the owner who lets go: the
+    /// word says which of them counts.
+    fn count_off(&self) -> bool {
+        // ORDERING: Relaxed. A statistic; a swap hands on what others published with the word.
+        let mut word = self.timer.load(Ordering::Relaxed);
+        while addr_bits(word, CLOSED | COUNTED) == 0 && cell_of(word).is_some() {
+            let counted = word.map_addr(|a| a | COUNTED);
+            match self.timer.compare_exchange_weak(word, counted, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
     }
 
     /// Moves the own deadline. False, and nothing changes, once the context has ended. A move to the past ends it here.
