@@ -8,6 +8,7 @@ mod common;
 mod oracle;
 
 use common::*;
+use oracle::clock::STANDS;
 use oracle::script::{Step, Told};
 use oracle::steps::{WHATS, What};
 use oracle::{Report, run};
@@ -58,7 +59,7 @@ fn scripts(first: u64) {
     for n in 0..scripts as u64 {
         check(first + n, &mut done);
     }
-    for what in WHATS {
+    for what in WHATS.iter().filter(|what| STANDS || **what != What::Pass) {
         assert!(done.get(what).is_some_and(|times| *times >= scripts / 4), "{what:?} is hardly ever done: {done:?}");
     }
 }

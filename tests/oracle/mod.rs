@@ -1,11 +1,14 @@
 //! The oracle: what the public surface must show, worked out by a plain sequential model (`model`, `retention`), and a
 //! world that drives the real thing beside it (`steps` and below) and compares the two after every step (`compare`).
 //!
-//! Scripts are bytes (`script`): the tests make them of random numbers, `fuzz/` is given them. Real time is left out:
-//! deadlines are past, or an hour away, or never.
+//! Scripts are bytes (`script`): the tests make them of random numbers, `fuzz/` is given them. Real time is left out
+//! (`clock`): it stands, and passes in steps of its own; or deadlines are past, or an hour away, or never. What is called
+//! and dropped may panic (`blast`).
 #![cfg(not(feature = "loom"))]
 #![allow(dead_code)] // each of its users uses another part of it
 
+pub(crate) mod blast;
+pub(crate) mod clock;
 pub(crate) mod compare;
 pub(crate) mod derive;
 pub(crate) mod handles;
