@@ -2,6 +2,7 @@
 //! on from the call that ran it, when everything else is done; in what fires as time passes, from nowhere.
 #![cfg(not(feature = "loom"))]
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -11,12 +12,25 @@ use std::thread;
 /// The payload: which panic it is. It does not pass through the process's panic hook, where a fuzzer would end.
 struct Number(usize);
 
+/// What panics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Who {
+    Function,
+    /// The drop of what a function keeps.
+    Baggage,
+    Waker,
+    Value,
+    Cause,
+}
+
+pub(crate) const WHO: &[Who] = &[Who::Function, Who::Baggage, Who::Waker, Who::Value, Who::Cause];
+
 /// The panics of one script.
 #[derive(Debug, Default)]
 pub(crate) struct Fuses {
     made: AtomicUsize,
     /// In the order in which they were raised.
-    raised: Mutex<Vec<usize>>,
+    raised: Mutex<Vec<(usize, Who)>>,
     /// The script is over.
     out: AtomicBool,
     fault: Mutex<Option<String>>,
@@ -24,14 +38,18 @@ pub(crate) struct Fuses {
 
 /// Panics when it is told to.
 #[derive(Debug)]
-pub(crate) struct Fuse(usize, Arc<Fuses>);
+pub(crate) struct Fuse {
+    number: usize,
+    who: Who,
+    fuses: Arc<Fuses>,
+}
 
 impl Fuse {
     /// A panic during a panic ends the process, and is nobody's to catch: then not.
     pub(crate) fn blow(&self) {
-        if !thread::panicking() && !self.1.out.load(SeqCst) {
-            self.1.raised.lock().unwrap().push(self.0);
-            resume_unwind(Box::new(Number(self.0)));
+        if !thread::panicking() && !self.fuses.out.load(SeqCst) {
+            self.fuses.raised.lock().unwrap().push((self.number, self.who));
+            resume_unwind(Box::new(Number(self.number)));
         }
     }
 }
@@ -48,15 +66,24 @@ impl Drop for Bomb {
 
 impl fmt::Display for Bomb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "bomb {}", self.0.0)
+        write!(f, "bomb {}", self.0.number)
     }
 }
 
 impl std::error::Error for Bomb {}
 
 impl Fuses {
-    pub(crate) fn fuse(self: &Arc<Self>) -> Fuse {
-        Fuse(self.made.fetch_add(1, SeqCst), self.clone())
+    pub(crate) fn fuse(self: &Arc<Self>, who: Who) -> Fuse {
+        Fuse { number: self.made.fetch_add(1, SeqCst), who, fuses: self.clone() }
+    }
+
+    /// How many there were.
+    pub(crate) fn count(&self) -> BTreeMap<Who, usize> {
+        let mut counts = BTreeMap::new();
+        for (_, who) in self.raised.lock().unwrap().iter() {
+            *counts.entry(*who).or_default() += 1;
+        }
+        counts
     }
 
     /// From here on nothing panics.
@@ -82,7 +109,7 @@ impl Fuses {
     fn check<R>(&self, f: impl FnOnce() -> R, must: impl FnOnce(Option<usize>) -> Option<usize>) -> Option<R> {
         let before = self.raised.lock().unwrap().len();
         let outcome = catch_unwind(AssertUnwindSafe(f));
-        let first = self.raised.lock().unwrap().get(before).copied();
+        let first = self.raised.lock().unwrap().get(before).map(|first| first.0);
         let must = must(first);
         let (result, is) = match outcome {
             Ok(result) => (Some(result), None),

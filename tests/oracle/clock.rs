@@ -84,7 +84,7 @@ fn pass_until(world: &mut World, goal: Instant, at_once: bool) -> Outcome {
         world.fuses.absorbing(|| advance(goal - now()));
     }
     while let Some((at, id)) = world.model.pending().first().copied().filter(|(at, _)| *at <= goal) {
-        world.model.fire(id);
+        world.fired += usize::from(world.model.fire(id));
         if !at_once {
             world.fuses.absorbing(|| advance(at - now()));
             world.compare_ends()?;

@@ -1,7 +1,7 @@
 //! The constructors.
 #![cfg(not(feature = "loom"))]
 
-use super::blast::Bomb;
+use super::blast::{Bomb, Who};
 use super::clock::{STANDS, UNIT, now};
 use super::model::{Id, When};
 use super::script::Script;
@@ -124,7 +124,7 @@ fn bind(world: &mut World, script: &mut Script, ctx: &Context, parent: Id) {
         world.model.all[target].held += 1;
         world.pocket(handle)
     });
-    let bomb = (script.below(8) == 1).then(|| Bomb(world.fuses.fuse()));
+    let bomb = (script.below(8) == 1).then(|| Bomb(world.fuses.fuse(Who::Value)));
     let tale = Tale::new();
     let probe = tale.probe();
     let loud = bomb.is_some();

@@ -3,7 +3,7 @@
 //! Every constructor and operation that a sequential program has is a [`What`]; what only looks is in `compare`.
 #![cfg(not(feature = "loom"))]
 
-use super::blast::Bomb;
+use super::blast::{Bomb, Who};
 use super::script::{STEP, Script};
 use super::world::World;
 use super::{clock, derive, handles, waits};
@@ -122,7 +122,7 @@ pub(crate) fn cause(world: &World, script: &mut Script) -> (Cause, String) {
         _ => {
             let n = u32::try_from(script.below(256)).unwrap_or(0);
             if script.below(4) == 1 {
-                let bomb = Bomb(world.fuses.fuse());
+                let bomb = Bomb(world.fuses.fuse(Who::Cause));
                 let text = bomb.to_string();
                 return (Cause::new(bomb), text);
             }

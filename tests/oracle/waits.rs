@@ -1,7 +1,7 @@
 //! Whoever is to hear of an end: functions, futures, threads; and the foreign futures that bring one about.
 #![cfg(not(feature = "loom"))]
 
-use super::blast::Bomb;
+use super::blast::{Bomb, Who};
 use super::compare::compare_waits;
 use super::model::{Id, Work};
 use super::script::Script;
@@ -103,8 +103,8 @@ fn after_func(world: &mut World, script: &mut Script, ctx: &Context, id: Id) {
     world.functions.push(tale);
     let pocket = grudge.map(|(handle, _)| world.pocket(handle));
     let (fuse, bomb) = match panics {
-        1 => (Some(world.fuses.fuse()), None),
-        2 => (None, Some(Bomb(world.fuses.fuse()))),
+        1 => (Some(world.fuses.fuse(Who::Function)), None),
+        2 => (None, Some(Bomb(world.fuses.fuse(Who::Baggage)))),
         _ => (None, None),
     };
     let after = world.fuses.call(|| {

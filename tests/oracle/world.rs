@@ -1,7 +1,7 @@
 //! The real thing beside the model: what the script holds of both.
 #![cfg(not(feature = "loom"))]
 
-use super::blast::{Bomb, Fuse, Fuses};
+use super::blast::{Bomb, Fuse, Fuses, Who};
 use super::clock::{self, Clock};
 use super::model::{End, Id, Model, Work};
 use crate::common::*;
@@ -94,6 +94,8 @@ pub(crate) struct World {
     pub(crate) model: Model,
     pub(crate) fuses: Arc<Fuses>,
     pub(crate) start: Instant,
+    /// How many contexts ended as time passed.
+    pub(crate) fired: usize,
     pub(crate) contexts: Vec<(Context, Id)>,
     pub(crate) handles: Vec<(CancelHandle, Id)>,
     pub(crate) guards: Vec<(CancelGuard, Id)>,
@@ -131,6 +133,7 @@ impl World {
             model: Model::default(),
             fuses: Arc::default(),
             start: clock::now(),
+            fired: 0,
             contexts: Vec::new(),
             handles: Vec::new(),
             guards: Vec::new(),
@@ -160,7 +163,11 @@ impl World {
     /// A waker for a waiter, and who counts its wakes.
     pub(crate) fn waker(&self, loud: bool) -> (Arc<Wakes>, Waker) {
         let (wakes, waker) = Wakes::new();
-        if loud { (wakes.clone(), Waker::from(Arc::new(Loud(wakes, self.fuses.fuse())))) } else { (wakes, waker) }
+        if loud {
+            (wakes.clone(), Waker::from(Arc::new(Loud(wakes, self.fuses.fuse(Who::Waker)))))
+        } else {
+            (wakes, waker)
+        }
     }
 
     pub(crate) fn keep(&mut self, ctx: Context, id: Id) {
