@@ -8,6 +8,8 @@ mod common;
 mod oracle;
 
 use common::*;
+use oracle::blast::{WHO, Who};
+use oracle::clock::STANDS;
 use oracle::script::{Step, Told};
 use oracle::steps::{WHATS, What};
 use oracle::{Report, run};
@@ -28,12 +30,22 @@ fn run_shielded(steps: &[Step], told: Told) -> Report {
     catch_unwind(AssertUnwindSafe(|| run(steps, told))).unwrap_or_else(|_| Report {
         told: Told::Nobody,
         done: BTreeMap::new(),
+        fired: 0,
+        panics: BTreeMap::new(),
         outcome: Err(String::from("a panic, printed above")),
     })
 }
 
+/// What all scripts together have shown.
+#[derive(Debug, Default)]
+struct All {
+    done: BTreeMap<What, usize>,
+    fired: usize,
+    panics: BTreeMap<Who, usize>,
+}
+
 #[track_caller]
-fn check(seed: u64, done: &mut BTreeMap<What, usize>) {
+fn check(seed: u64, all: &mut All) {
     let steps = steps(seed);
     let report = run_shielded(&steps, Told::Nobody);
     if let Err(first) = report.outcome {
@@ -45,22 +57,34 @@ fn check(seed: u64, done: &mut BTreeMap<What, usize>) {
         panic!("seed {seed}: {first}; made short, printed above: {last:?}");
     }
     for (what, times) in report.done {
-        *done.entry(what).or_default() += times;
+        *all.done.entry(what).or_default() += times;
+    }
+    all.fired += report.fired;
+    for (who, times) in report.panics {
+        *all.panics.entry(who).or_default() += times;
     }
 }
 
 fn scripts(first: u64) {
-    let mut done = BTreeMap::new();
+    let mut all = All::default();
     if let Ok(seed) = std::env::var("RIPCORD_SEED") {
-        return check(seed.parse().unwrap(), &mut done);
+        return check(seed.parse().unwrap(), &mut all);
     }
     let scripts = stress(5_000);
     for n in 0..scripts as u64 {
-        check(first + n, &mut done);
+        check(first + n, &mut all);
     }
-    for what in WHATS {
-        assert!(done.get(what).is_some_and(|times| *times >= scripts / 4), "{what:?} is hardly ever done: {done:?}");
+    println!(
+        "{scripts} scripts of {STEPS} steps: {} contexts ended as time passed, panics: {:?}",
+        all.fired, all.panics
+    );
+    for what in WHATS.iter().filter(|what| STANDS || **what != What::Pass) {
+        assert!(all.done.get(what).is_some_and(|times| *times >= scripts / 4), "{what:?} is hardly ever done: {all:?}");
     }
+    for who in WHO {
+        assert!(all.panics.get(who).is_some_and(|times| *times >= scripts / 32), "{who:?} hardly ever panics: {all:?}");
+    }
+    assert!(!STANDS || all.fired >= scripts, "hardly any deadline fires: {all:?}");
 }
 
 #[test]

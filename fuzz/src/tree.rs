@@ -1,4 +1,5 @@
-//! The whole public surface, one operation after the other, against the oracle of `tests/oracle`.
+//! The whole public surface, one operation after the other, against the oracle of `tests/oracle`: time stands but for the
+//! steps that let it pass, and what is called and dropped may panic.
 
 use crate::oracle::run;
 use crate::oracle::script::{Told, steps_of};

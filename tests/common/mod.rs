@@ -274,11 +274,13 @@ impl<T> Foreign<T> {
     }
     /// Makes the future ready and wakes whoever polled it last.
     pub(crate) fn complete(&self, output: T) {
-        let waker = {
+        let (waker, unused) = {
             let mut state = self.state.lock().unwrap();
-            state.0 = Some(output);
-            state.1.clone()
+            let unused = state.0.replace(output);
+            (state.1.clone(), unused)
         };
+        // Outside of the lock: a drop may panic.
+        drop(unused);
         if let Some(waker) = waker {
             waker.wake();
         }

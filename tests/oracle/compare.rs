@@ -1,6 +1,7 @@
 //! The comparison of the real thing with the model, after each step.
 #![cfg(not(feature = "loom"))]
 
+use super::clock::now;
 use super::model::{Call, Id, When};
 use super::retention::{Fate, Retention};
 use super::world::{KEYS, Key, Outcome, World};
@@ -9,7 +10,7 @@ use ripcord::{Cause, Context, Error};
 use std::fmt::{Debug, Display, Write};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Wakers of ended waiters are looked at only while there are fewer.
 const WAKERS: usize = 32;
@@ -64,6 +65,7 @@ impl World {
 
     /// Who has ended, who has run.
     pub(crate) fn compare_ends(&mut self) -> Outcome {
+        self.fuses.fault()?;
         // What went may have ended others.
         self.take_leave();
         for (n, tale) in self.functions.iter().enumerate() {
@@ -127,12 +129,12 @@ impl World {
         let debug = format!("Context {{ made: {name}, state: {state} }}");
         same("debug", id, &without_clock(&format!("{ctx:?}")), &debug)?;
         same("done", id, &poll(&mut ctx.done()), &error.map_or(Poll::Pending, Poll::Ready))?;
-        let now = Instant::now();
+        let before = now();
         let remains = ctx.remaining();
         same("whether anything remains", id, &remains.is_some(), &deadline.is_some())?;
         if let (Some(left), Some(deadline)) = (remains, deadline) {
-            let most = deadline.to.saturating_duration_since(now);
-            let least = deadline.from.saturating_duration_since(Instant::now());
+            let most = deadline.to.saturating_duration_since(before);
+            let least = deadline.from.saturating_duration_since(now());
             if left < least || left > most {
                 return Err(format!("remaining of {id}: is {left:?}, must be {least:?} to {most:?}"));
             }

@@ -1,6 +1,8 @@
 //! The constructors.
 #![cfg(not(feature = "loom"))]
 
+use super::blast::{Bomb, Who};
+use super::clock::{STANDS, UNIT, now};
 use super::model::{Id, When};
 use super::script::Script;
 use super::steps::{What, cause};
@@ -28,20 +30,23 @@ pub(crate) fn step(world: &mut World, script: &mut Script, what: What) -> Outcom
             let (other, other_id) = world.contexts[script.below(world.contexts.len())].clone();
             let id = world.model.node(parent, Some(other_id), ".WithCancelFrom");
             script.tell(|| format!("{id} = {parent}.with_cancel_from({other_id})"));
-            take(world, script, ctx.with_cancel_from(&other), id);
+            let made = world.fuses.call(|| ctx.with_cancel_from(&other));
+            take(world, script, made, id);
         }
         What::WithCancelOn => with_cancel_on(world, script, &ctx, parent),
         _ => {
             let id = world.model.node(parent, None, "");
             script.tell(|| format!("{id} = {parent}.with_cancel()"));
-            take(world, script, ctx.with_cancel(), id);
+            let made = world.fuses.call(|| ctx.with_cancel());
+            take(world, script, made, id);
         }
     }
     Ok(())
 }
 
-/// A new context and its handle: keeps both, or one of the two.
-fn take(world: &mut World, script: &mut Script, (ctx, handle): (Context, CancelHandle), id: Id) {
+/// A new context and its handle: keeps both, or one of the two. None: the constructor panicked, and they are lost.
+fn take(world: &mut World, script: &mut Script, made: Option<(Context, CancelHandle)>, id: Id) {
+    let Some((ctx, handle)) = made else { return };
     // Both are held before either goes.
     world.keep(ctx, id);
     world.keep_handle(handle, id);
@@ -52,7 +57,7 @@ fn take(world: &mut World, script: &mut Script, (ctx, handle): (Context, CancelH
     }
 }
 
-/// An instant: past, so far away that it is never, or an hour away and more; and what the model makes of it.
+/// An instant: past, so far away that it is never, or one to come; and what the model makes of it.
 pub(crate) fn instant(world: &World, script: &mut Script) -> (Instant, Option<When>, bool) {
     match script.below(8) {
         0 => (world.start, Some(When::exactly(world.start)), true),
@@ -65,18 +70,19 @@ pub(crate) fn instant(world: &World, script: &mut Script) -> (Instant, Option<Wh
 }
 
 /// The same for durations; when that will be is known afterwards.
-pub(crate) fn duration(script: &mut Script) -> Duration {
+pub(crate) fn duration(world: &World, script: &mut Script) -> Duration {
     match script.below(8) {
         0 => Duration::ZERO,
         1 => NEVER,
         2 => Duration::MAX,
-        _ => Duration::from_secs(3600 + script.below(50) as u64),
+        _ if STANDS => world.far(script.below(50)) - now(),
+        _ => UNIT * (3600 + script.below(50) as u32),
     }
 }
 
 /// When that is, given that it was counted from now on or a moment ago.
 pub(crate) fn ahead(before: Instant, after: Duration) -> Option<When> {
-    (after < NEVER).then(|| When { from: before + after, to: Instant::now() + after })
+    (after < NEVER).then(|| When { from: before + after, to: now() + after })
 }
 
 fn with_deadline(world: &mut World, script: &mut Script, ctx: &Context, parent: Id, what: What) {
@@ -84,23 +90,23 @@ fn with_deadline(world: &mut World, script: &mut Script, ctx: &Context, parent: 
     let own = (what == What::WithDeadlineCause).then(|| cause(world, script));
     let id = world.model.with_deadline(parent, when, past, own.as_ref().map(|own| own.1.clone()));
     script.tell(|| format!("{id} = {parent}.with_deadline(past: {past}, never: {}, cause: {own:?})", when.is_none()));
-    let made = match own {
+    let made = world.fuses.call(|| match own {
         Some((cause, _)) => ctx.with_deadline_cause(at, cause),
         None => ctx.with_deadline(at),
-    };
+    });
     take(world, script, made, id);
 }
 
 fn with_timeout(world: &mut World, script: &mut Script, ctx: &Context, parent: Id, what: What) {
-    let after = duration(script);
+    let after = duration(world, script);
     let own = (what == What::WithTimeoutCause).then(|| cause(world, script));
     let text = own.as_ref().map(|own| own.1.clone());
     script.tell(|| format!("{} = {parent}.with_timeout({after:?}, cause: {own:?})", world.model.all.len()));
-    let before = Instant::now();
-    let made = match own {
+    let before = now();
+    let made = world.fuses.call(|| match own {
         Some((cause, _)) => ctx.with_timeout_cause(after, cause),
         None => ctx.with_timeout(after),
-    };
+    });
     let id = world.model.with_deadline(parent, ahead(before, after), after.is_zero(), text);
     take(world, script, made, id);
 }
@@ -118,16 +124,20 @@ fn bind(world: &mut World, script: &mut Script, ctx: &Context, parent: Id) {
         world.model.all[target].held += 1;
         world.pocket(handle)
     });
+    let bomb = (script.below(8) == 1).then(|| Bomb(world.fuses.fuse(Who::Value)));
     let tale = Tale::new();
     let probe = tale.probe();
+    let loud = bomb.is_some();
     let (bound, name) = match key {
-        0 => (ctx.with_value(Key::<0>(number, probe, pocket)), type_name::<Key<0>>()),
-        1 => (ctx.with_value(Key::<1>(number, probe, pocket)), type_name::<Key<1>>()),
-        2 => (ctx.with_value(Key::<2>(number, probe, pocket)), type_name::<Key<2>>()),
-        _ => (ctx.with_value(Key::<3>(number, probe, pocket)), type_name::<Key<3>>()),
+        0 => (ctx.with_value(Key::<0>(number, probe, pocket, bomb)), type_name::<Key<0>>()),
+        1 => (ctx.with_value(Key::<1>(number, probe, pocket, bomb)), type_name::<Key<1>>()),
+        2 => (ctx.with_value(Key::<2>(number, probe, pocket, bomb)), type_name::<Key<2>>()),
+        _ => (ctx.with_value(Key::<3>(number, probe, pocket, bomb)), type_name::<Key<3>>()),
     };
     let id = world.model.value(parent, key, number, name);
-    script.tell(|| format!("{id} = {parent}.with_value(key {key}, {number}), cancels when dropped: {target:?}"));
+    script.tell(|| {
+        format!("{id} = {parent}.with_value(key {key}, {number}), cancels when dropped: {target:?}, panics: {loud}")
+    });
     if let Some(cancels) = target {
         world.model.grudges.push(super::model::Grudge { binding: id, cancels });
     }
@@ -145,5 +155,6 @@ fn with_cancel_on(world: &mut World, script: &mut Script, ctx: &Context, parent:
         let (cause, text) = cause(world, script);
         world.complete(n, cause, text);
     }
-    take(world, script, ctx.with_cancel_on(future), id);
+    let made = world.fuses.call(|| ctx.with_cancel_on(future));
+    take(world, script, made, id);
 }

@@ -1,13 +1,13 @@
 //! What handles, guards and clones do.
 #![cfg(not(feature = "loom"))]
 
+use super::clock::now;
 use super::derive::{ahead, duration, instant};
 use super::model::End;
 use super::script::Script;
 use super::steps::{What, cause};
 use super::world::World;
 use ripcord::Error;
-use std::time::Instant;
 
 pub(crate) fn step(world: &mut World, script: &mut Script, what: What) -> Result<bool, String> {
     match what {
@@ -25,7 +25,7 @@ pub(crate) fn step(world: &mut World, script: &mut Script, what: What) -> Result
             let (cause, text) = cause(world, script);
             script.tell(|| format!("{id}.cancel_cause({text})"));
             world.model.end(id, End { error: Error::Canceled, text });
-            world.handles[n].0.clone().cancel_cause(cause);
+            world.fuses.call(|| world.handles[n].0.cancel_cause(cause));
         }
         What::ResetDeadline | What::ResetTimeout => reset(world, script, n, what)?,
         What::DropGuard => {
@@ -50,7 +50,7 @@ pub(crate) fn step(world: &mut World, script: &mut Script, what: What) -> Result
         _ => {
             script.tell(|| format!("{id}.cancel()"));
             world.model.end(id, End::plain(Error::Canceled));
-            world.handles[n].0.cancel();
+            world.fuses.call(|| world.handles[n].0.cancel());
         }
     }
     Ok(true)
@@ -95,14 +95,17 @@ fn reset(world: &mut World, script: &mut Script, n: usize, what: What) -> Result
     let (must, is) = if what == What::ResetDeadline {
         let (at, when, past) = instant(world, script);
         script.tell(|| format!("{id}.reset_deadline(past: {past}, never: {})", when.is_none()));
-        let is = handle.reset_deadline(at);
+        let is = world.fuses.call(|| handle.reset_deadline(at));
         (world.model.reset(id, when, past), is)
     } else {
-        let after = duration(script);
+        let after = duration(world, script);
         script.tell(|| format!("{id}.reset_timeout({after:?})"));
-        let before = Instant::now();
-        let is = handle.reset_timeout(after);
+        let before = now();
+        let is = world.fuses.call(|| handle.reset_timeout(after));
         (world.model.reset(id, ahead(before, after), after.is_zero()), is)
     };
-    if is == must { Ok(()) } else { Err(format!("reset of {id} gave {is}, must be {must}")) }
+    match is {
+        Some(is) if is != must => Err(format!("reset of {id} gave {is}, must be {must}")),
+        _ => Ok(()),
+    }
 }

@@ -5,7 +5,7 @@
 #![cfg(not(feature = "loom"))]
 
 use ripcord::Error;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub(crate) type Id = usize;
 
@@ -301,6 +301,22 @@ impl Model {
             }
         }
         cancels
+    }
+
+    /// The deadlines that are to come, in order, and whose they are. Only for a clock that stands: they are exact.
+    pub(crate) fn pending(&self) -> Vec<(Instant, Id)> {
+        let live = self.all.iter().enumerate().filter(|(_, vertex)| vertex.end.is_none());
+        let mut all: Vec<_> = live.filter_map(|(id, vertex)| Some((vertex.deadline?.from, id))).collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// This time, or the next that is no context's deadline.
+    pub(crate) fn at_nobodys(&self, mut at: Instant) -> Instant {
+        while self.all.iter().any(|vertex| vertex.deadline.is_some_and(|when| when.from == at)) {
+            at += Duration::from_nanos(1);
+        }
+        at
     }
 
     /// Its own deadline has come.

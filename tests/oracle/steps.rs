@@ -3,9 +3,10 @@
 //! Every constructor and operation that a sequential program has is a [`What`]; what only looks is in `compare`.
 #![cfg(not(feature = "loom"))]
 
+use super::blast::{Bomb, Who};
 use super::script::{STEP, Script};
 use super::world::World;
-use super::{derive, handles, waits};
+use super::{clock, derive, handles, waits};
 use crate::common::*;
 use ripcord::{Cause, Error};
 
@@ -47,6 +48,7 @@ pub(crate) enum What {
     CompleteFuture,
     WakeForNothing,
     Wait,
+    Pass,
 }
 
 use What::*;
@@ -94,6 +96,9 @@ pub(crate) const WHATS: &[What] = &[
     CompleteFuture,
     WakeForNothing,
     Wait,
+    Pass,
+    Pass,
+    Pass,
 ];
 
 /// A cause, and its text.
@@ -116,6 +121,11 @@ pub(crate) fn cause(world: &World, script: &mut Script) -> (Cause, String) {
         }
         _ => {
             let n = u32::try_from(script.below(256)).unwrap_or(0);
+            if script.below(4) == 1 {
+                let bomb = Bomb(world.fuses.fuse(Who::Cause));
+                let text = bomb.to_string();
+                return (Cause::new(bomb), text);
+            }
             (oops(n), format!("oops {n}"))
         }
     }
@@ -136,6 +146,7 @@ pub(crate) fn step(world: &mut World, script: &mut Script, bytes: [u8; STEP]) ->
         | CloneHandle | ContextOfHandle | DropContext | DropHandle => handles::step(world, script, what),
         AfterFunc | Stop | DropStopper | IntoDone | Done | Run | Poll | DropWaiter | FinishWork | CompleteFuture
         | WakeForNothing | Wait => waits::step(world, script, what),
+        Pass => clock::pass(world, script),
     };
     done.map(|done| done.then_some(what))
 }

@@ -1,6 +1,7 @@
 //! Whoever is to hear of an end: functions, futures, threads; and the foreign futures that bring one about.
 #![cfg(not(feature = "loom"))]
 
+use super::blast::{Bomb, Who};
 use super::compare::compare_waits;
 use super::model::{Id, Work};
 use super::script::Script;
@@ -41,7 +42,7 @@ pub(crate) fn step(world: &mut World, script: &mut Script, what: What) -> Result
             let Some(n) = pick(script, world.foreigns.len()) else { return Ok(false) };
             script.tell(|| format!("wake future {n} for nothing"));
             if let Some(waker) = world.foreigns[n].waker() {
-                waker.wake();
+                world.fuses.call(|| waker.wake());
             }
         }
         _ => {
@@ -91,22 +92,41 @@ fn after_func(world: &mut World, script: &mut Script, ctx: &Context, id: Id) {
         Some(world.handles[script.below(world.handles.len())].clone())
     };
     let target = grudge.as_ref().map(|grudge| grudge.1);
-    script.tell(|| format!("function {} on {id}, kept: {keep}, cancels: {target:?}", world.functions.len()));
+    // When it runs, or when it is dropped.
+    let panics = script.below(8);
+    script.tell(|| {
+        format!("function {} on {id}, kept: {keep}, cancels: {target:?}, panics: {panics}", world.functions.len())
+    });
     let n = world.model.after_func(id, target);
     let tale = Tale::new();
     let reports = tale.function();
     world.functions.push(tale);
     let pocket = grudge.map(|(handle, _)| world.pocket(handle));
-    let after = ctx.after_func(move || {
-        if let Some(pocket) = &pocket {
-            cancel_by(pocket);
-        }
-        reports();
+    let (fuse, bomb) = match panics {
+        1 => (Some(world.fuses.fuse(Who::Function)), None),
+        2 => (None, Some(Bomb(world.fuses.fuse(Who::Baggage)))),
+        _ => (None, None),
+    };
+    let after = world.fuses.call(|| {
+        ctx.after_func(move || {
+            // Goes with the function, run or not.
+            let _bomb = bomb;
+            // First: canceling may panic.
+            reports();
+            if let Some(pocket) = &pocket {
+                cancel_by(pocket);
+            }
+            if let Some(fuse) = fuse {
+                fuse.blow();
+            }
+        })
     });
-    if keep {
-        world.stoppers.push((after, n));
-    } else {
-        world.model.functions[n].held = false;
+    match after {
+        Some(after) if keep => world.stoppers.push((after, n)),
+        after => {
+            world.model.functions[n].held = false;
+            world.fuses.call(|| drop(after));
+        }
     }
 }
 
@@ -115,28 +135,36 @@ fn stop(world: &mut World, script: &mut Script, n: usize, what: What) -> Result<
     if what == What::DropStopper {
         script.tell(|| format!("drop what stops function {n}"));
         world.model.functions[n].held = false;
+        world.fuses.call(|| drop(after));
         return Ok(());
     }
-    let (is, must) = (after.stop(), world.model.stop(n));
-    script.tell(|| format!("stop function {n}: {is}"));
+    let (is, must) = (world.fuses.call(|| after.stop()), world.model.stop(n));
+    script.tell(|| format!("stop function {n}: {is:?}"));
     if script.below(2) == 0 {
         world.stoppers.push((after, n));
     } else {
         world.model.functions[n].held = false;
     }
-    if is == must { Ok(()) } else { Err(format!("stop of function {n} gave {is}, must be {must}")) }
+    match is {
+        Some(is) if is != must => Err(format!("stop of function {n} gave {is}, must be {must}")),
+        _ => Ok(()),
+    }
 }
 
 fn poll_waiter(world: &mut World, script: &mut Script, n: usize) -> Result<(), String> {
     let number = world.waiting[n].number;
     let new_waker = script.below(2) == 0;
     let must = world.model.poll(number, new_waker).map_or(Poll::Pending, Poll::Ready);
-    let wakers = &mut world.wakers[number];
-    if new_waker || wakers.is_empty() {
-        wakers.push(Wakes::new());
+    let loud = script.below(8) == 1;
+    if new_waker || world.wakers[number].is_empty() {
+        let waker = world.waker(loud);
+        world.wakers[number].push(waker);
     }
-    let is = world.waiting[n].future.poll(&wakers[wakers.len() - 1].1);
-    script.tell(|| format!("poll waiter {number}, new waker: {new_waker}: {is:?}"));
+    let wakers = &world.wakers[number];
+    let is = world.fuses.call(|| world.waiting[n].future.poll(&wakers[wakers.len() - 1].1));
+    script.tell(|| format!("poll waiter {number}, new waker: {new_waker}, panics: {loud}: {is:?}"));
+    // A future that is through drops what it kept, which may panic.
+    let is = is.unwrap_or(must);
     if is.is_ready() {
         world.drop_waiter(n)?;
     }
@@ -154,6 +182,6 @@ fn finish_work(world: &mut World, script: &mut Script, n: usize) -> bool {
     let gives = u32::try_from(script.below(256)).unwrap_or(0);
     script.tell(|| format!("what waiter {number} runs gives {gives}"));
     world.model.finish_work(number, gives);
-    work.complete(gives);
+    world.fuses.call(|| work.complete(gives));
     true
 }

@@ -1,6 +1,8 @@
 //! The real thing beside the model: what the script holds of both.
 #![cfg(not(feature = "loom"))]
 
+use super::blast::{Bomb, Fuse, Fuses, Who};
+use super::clock::{self, Clock};
 use super::model::{End, Id, Model, Work};
 use crate::common::*;
 use ripcord::{AfterFunc, CancelGuard, CancelHandle, Cause, Context, DoneOwned, Error};
@@ -8,8 +10,8 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, Weak};
-use std::task::{self, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::task::{self, Poll, Wake, Waker};
+use std::time::Instant;
 
 /// A handle that a function or a value keeps, unless it has been taken from it.
 pub(crate) type Pocket = Arc<Mutex<Option<CancelHandle>>>;
@@ -21,9 +23,14 @@ pub(crate) fn cancel_by(pocket: &Pocket) {
     }
 }
 
-/// A value of one of a few types. Dropping it cancels what it has a handle of.
+/// A value of one of a few types. Dropping it cancels what it has a handle of, and may panic after that.
 #[derive(Debug)]
-pub(crate) struct Key<const N: usize>(pub(crate) u32, #[expect(dead_code)] pub(crate) Probe, pub(crate) Option<Pocket>);
+pub(crate) struct Key<const N: usize>(
+    pub(crate) u32,
+    #[expect(dead_code)] pub(crate) Probe,
+    pub(crate) Option<Pocket>,
+    #[expect(dead_code)] pub(crate) Option<Bomb>,
+);
 
 impl<const N: usize> Drop for Key<N> {
     fn drop(&mut self) {
@@ -34,6 +41,19 @@ impl<const N: usize> Drop for Key<N> {
 }
 
 pub(crate) const KEYS: usize = 4;
+
+/// A waker that counts, and then panics.
+struct Loud(Arc<Wakes>, Fuse);
+
+impl Wake for Loud {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.wake_by_ref();
+        self.1.blow();
+    }
+}
 
 /// The futures there are of an end.
 pub(crate) enum Future3 {
@@ -72,7 +92,10 @@ pub(crate) struct Waiting {
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) model: Model,
+    pub(crate) fuses: Arc<Fuses>,
     pub(crate) start: Instant,
+    /// How many contexts ended as time passed.
+    pub(crate) fired: usize,
     pub(crate) contexts: Vec<(Context, Id)>,
     pub(crate) handles: Vec<(CancelHandle, Id)>,
     pub(crate) guards: Vec<(CancelGuard, Id)>,
@@ -89,6 +112,15 @@ pub(crate) struct World {
     pub(crate) step: usize,
     /// Room for the text of a cause.
     pub(crate) text: String,
+    /// Runs on when all the rest is gone.
+    _clock: Clock,
+}
+
+impl Drop for World {
+    /// What is left of a script that failed goes in peace.
+    fn drop(&mut self) {
+        self.fuses.put_out();
+    }
 }
 
 /// What differs, in words.
@@ -96,9 +128,12 @@ pub(crate) type Outcome = Result<(), String>;
 
 impl World {
     pub(crate) fn new() -> World {
+        let clock = Clock::take();
         let mut world = World {
             model: Model::default(),
-            start: Instant::now(),
+            fuses: Arc::default(),
+            start: clock::now(),
+            fired: 0,
             contexts: Vec::new(),
             handles: Vec::new(),
             guards: Vec::new(),
@@ -111,6 +146,7 @@ impl World {
             pockets: Vec::new(),
             step: 0,
             text: String::new(),
+            _clock: clock,
         };
         for (ctx, label) in [(Context::default(), "context.Background"), (Context::todo(), "context.TODO")] {
             let id = world.model.root(label);
@@ -119,9 +155,19 @@ impl World {
         world
     }
 
-    /// An hour away and more, told apart by seconds.
-    pub(crate) fn far(&self, seconds: usize) -> Instant {
-        self.start + Duration::from_secs(3600 + seconds as u64)
+    /// Far away, and no two at the same time: which of two came first would be anybody's guess.
+    pub(crate) fn far(&self, more: usize) -> Instant {
+        self.model.at_nobodys(clock::now() + clock::UNIT * (3600 + more as u32))
+    }
+
+    /// A waker for a waiter, and who counts its wakes.
+    pub(crate) fn waker(&self, loud: bool) -> (Arc<Wakes>, Waker) {
+        let (wakes, waker) = Wakes::new();
+        if loud {
+            (wakes.clone(), Waker::from(Arc::new(Loud(wakes, self.fuses.fuse(Who::Waker)))))
+        } else {
+            (wakes, waker)
+        }
     }
 
     pub(crate) fn keep(&mut self, ctx: Context, id: Id) {
@@ -137,20 +183,20 @@ impl World {
     pub(crate) fn drop_context(&mut self, n: usize) {
         let (ctx, id) = self.contexts.swap_remove(n);
         self.model.all[id].held -= 1;
-        drop(ctx);
+        self.fuses.call(|| drop(ctx));
     }
 
     pub(crate) fn drop_handle(&mut self, n: usize) {
         let (handle, id) = self.handles.swap_remove(n);
         self.model.all[id].held -= 1;
-        drop(handle);
+        self.fuses.call(|| drop(handle));
     }
 
     pub(crate) fn drop_guard(&mut self, n: usize) {
         let (guard, id) = self.guards.swap_remove(n);
         self.model.end(id, End::plain(Error::Canceled));
         self.model.all[id].held -= 1;
-        drop(guard);
+        self.fuses.call(|| drop(guard));
     }
 
     pub(crate) fn drop_waiter(&mut self, n: usize) -> Outcome {
@@ -160,7 +206,7 @@ impl World {
             Future3::Run(_, work) => Some(work.clone()),
             _ => None,
         };
-        drop(waiting.future);
+        self.fuses.call(|| drop(waiting.future));
         match work {
             Some(work) if !work.dropped() => Err(format!("what waiter {} ran was not dropped", waiting.number)),
             _ => Ok(()),
@@ -177,12 +223,13 @@ impl World {
     /// Makes a foreign future ready.
     pub(crate) fn complete(&mut self, n: usize, cause: Cause, text: String) {
         self.model.complete(n, End { error: cause.error(), text });
-        self.foreigns[n].complete(cause);
+        self.fuses.call(|| self.foreigns[n].complete(cause));
     }
 
     /// Lets everything go: then nothing may be left. Handles that functions and values keep come first: a function may
     /// keep a handle of the context it is registered with. Then the futures: one that waits for ever would keep what is
-    /// registered below it. What stays is what nobody can reach any more and a far deadline will end.
+    /// registered below it. What stays is what nobody can reach any more and a far deadline will end: it does, if time
+    /// can be made to pass.
     pub(crate) fn clear(&mut self) -> Outcome {
         for grudge in self.model.grudges.drain(..) {
             self.model.all[grudge.cancels].held -= 1;
@@ -192,7 +239,7 @@ impl World {
         }
         for pocket in self.pockets.drain(..) {
             let handle = pocket.upgrade().and_then(|pocket| pocket.lock().unwrap().take());
-            drop(handle);
+            self.fuses.call(|| drop(handle));
         }
         self.compare_everything()?;
         for n in 0..self.foreigns.len() {
@@ -213,12 +260,14 @@ impl World {
         }
         self.compare_everything()?;
         for (after, n) in std::mem::take(&mut self.stoppers) {
-            let (is, must) = (after.stop(), self.model.stop(n));
+            let (is, must) = (self.fuses.call(|| after.stop()), self.model.stop(n));
             self.model.functions[n].held = false;
-            if is != must {
-                return Err(format!("stop of function {n} gave {is}, must be {must}, at the end"));
+            if is.is_some_and(|is| is != must) {
+                return Err(format!("stop of function {n} gave {is:?}, must be {must}, at the end"));
             }
         }
+        self.compare_everything()?;
+        clock::pass_all(self)?;
         self.compare_everything()
     }
 

@@ -4,6 +4,7 @@
 use super::crowd::{Life, Shared};
 use super::fruit::Fruit;
 use crate::common::*;
+use crate::oracle::clock::now;
 use crate::oracle::script::{Script, Step};
 use ripcord::{AfterFunc, CancelHandle, Cause, Context, DoneOwned, Error};
 use std::collections::BTreeMap;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::task::{Poll, Waker};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A thread keeps no more contexts than this.
 const MOST: usize = 12;
@@ -261,7 +262,7 @@ impl<'a> Worker<'a> {
                 let after = Duration::from_micros(self.script.below(64) as u64);
                 parent.ctx.with_timeout_cause(after, text)
             }
-            (Far, _) if self.shared.far && rooted => parent.ctx.with_deadline_cause(Instant::now() + far, text),
+            (Far, _) if self.shared.far && rooted => parent.ctx.with_deadline_cause(now() + far, text),
             (Merge, Some(other)) => parent.ctx.with_cancel_from(&other.ctx),
             (Foreign, _) => {
                 let (foreign, future) = crate::common::Foreign::new();
@@ -296,7 +297,7 @@ impl<'a> Worker<'a> {
                 // The deadline's cause if it was given one, else the error.
                 life.attempt(&life.deadline_text);
                 life.attempt(&Error::DeadlineExceeded.to_string());
-                let reset = handle.reset_deadline(Instant::now());
+                let reset = handle.reset_deadline(now());
                 self.shared.expect(!(reset && was_done), || format!("{} was moved after its end", fruit.name()));
                 let late = fruit.ctx.err() == Some(Error::DeadlineExceeded);
                 self.shared.expect(!reset || late, || format!("{} was moved to the past and is live", fruit.name()));

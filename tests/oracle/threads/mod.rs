@@ -1,7 +1,7 @@
 //! Scripts for several threads on one tree. Nobody foretells what they do; what must hold in every order is checked
 //! while they run (`deeds`), and when they are through (`finish`).
 //!
-//! The first step says how many threads there are and how they share; the next few build a tree; the rest is dealt out.
+//! The first step says how many threads there are, how they share, and in how many storms they meet before that (`storm`); the next few build a tree; the rest is dealt out.
 #![cfg(not(feature = "loom"))]
 
 mod calls;
@@ -9,6 +9,7 @@ mod crowd;
 mod deeds;
 mod finish;
 mod fruit;
+mod storm;
 
 use super::script::{Script, Step, Told};
 use super::world::Outcome;
@@ -19,6 +20,7 @@ pub(crate) use deeds::{DEEDS, Deed};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::{mem, thread};
+use storm::Storm;
 
 /// The shape of a run.
 #[derive(Debug, Clone, Copy)]
@@ -80,18 +82,20 @@ pub(crate) fn run(steps: &[Step], show: bool) -> ThreadsReport {
     }
     let root = root.filter(|_| shape.cancels);
     let ready = AtomicUsize::new(0);
+    let storms = Storm::of(steps.first(), shape.threads, &shared);
     let mut workers: Vec<Worker<'_>> = thread::scope(|scope| {
         let threads: Vec<_> = workers
             .into_iter()
             .enumerate()
             .map(|(n, mut worker)| {
-                let ready = &ready;
+                let (ready, storms, shared) = (&ready, &storms, &shared);
                 scope.spawn(move || {
                     // All at once, as far as that goes.
                     ready.fetch_add(1, SeqCst);
                     while ready.load(SeqCst) < shape.threads {
                         thread::yield_now();
                     }
+                    storms.iter().for_each(|storm| storm.play(n, shared));
                     for step in rest.iter().skip(n).step_by(shape.threads) {
                         worker.step(*step);
                     }
@@ -105,13 +109,17 @@ pub(crate) fn run(steps: &[Step], show: bool) -> ThreadsReport {
         threads.into_iter().map(|thread| thread.join().expect("a thread of the script panicked")).collect()
     });
     workers.push(builder);
+    storms.into_iter().for_each(|storm| storm.check(&shared));
     let mut done: BTreeMap<Deed, usize> = BTreeMap::new();
     for worker in &workers {
         for (deed, times) in &worker.done {
             *done.entry(*deed).or_default() += times;
         }
     }
-    finish::finish(&shared, workers, root);
+    // Once something is wrong nothing is waited for any more.
+    if shared.faults.lock().unwrap().is_empty() {
+        finish::finish(&shared, workers, root);
+    }
     let faults = mem::take(&mut *shared.faults.lock().unwrap());
     let outcome = if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) };
     ThreadsReport { done, outcome }
