@@ -10,6 +10,8 @@
 #![cfg(not(feature = "shuttle"))]
 
 mod instruments;
+#[cfg(crossbeam_loom)]
+mod left_out;
 mod support;
 
 mod m01_register;
