@@ -36,3 +36,5 @@ mod m19_hope;
 mod m20_foreign;
 mod m21_deadline_cause;
 mod m22_values;
+mod m23_attached;
+mod m24_guards;
