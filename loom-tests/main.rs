@@ -10,6 +10,8 @@
 #![cfg(not(feature = "shuttle"))]
 
 mod instruments;
+#[cfg(crossbeam_loom)]
+mod left_out;
 mod support;
 
 mod m01_register;
@@ -34,3 +36,5 @@ mod m19_hope;
 mod m20_foreign;
 mod m21_deadline_cause;
 mod m22_values;
+mod m23_attached;
+mod m24_guards;

@@ -35,6 +35,8 @@ pub(crate) fn explore(name: &str, bound: Bound, model: impl Fn() + Send + Sync +
         Ok("none") => None,
         Ok(number) => Some(number.parse().expect("RIPCORD_LOOM is `long`, `none`, or a bound on preemptions")),
     };
+    #[cfg(crossbeam_loom)]
+    say_what_is_left_out();
     let runs = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&runs);
     let mut loom = loom::model::Builder::new();
@@ -59,6 +61,18 @@ pub(crate) fn explore(name: &str, bound: Bound, model: impl Fn() + Send + Sync +
         format!("{name:<44} bound {shown:<5} {runs:>8} interleavings {:>7.1} s\n", start.elapsed().as_secs_f32());
     std::io::stderr().write_all(line.as_bytes()).unwrap();
     assert!(runs > 1, "{name}: one interleaving proves nothing");
+}
+
+/// Rows that are not there cannot say so themselves.
+#[cfg(crossbeam_loom)]
+fn say_what_is_left_out() {
+    static SAID: std::sync::Once = std::sync::Once::new();
+    SAID.call_once(|| {
+        let rows = crate::left_out::LEFT_OUT;
+        let mut lines = format!("LEFT OUT, too large over the real collector: {} rows\n", rows.len());
+        rows.iter().for_each(|row| lines.push_str(&format!("LEFT OUT {row}\n")));
+        std::io::stderr().write_all(lines.as_bytes()).unwrap();
+    });
 }
 
 /// [`explore`] for models with deadlines: at the end nothing may be queued any more.

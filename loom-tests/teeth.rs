@@ -17,6 +17,8 @@ mod copy;
 mod graft;
 #[path = "teeth/labels.rs"]
 mod labels;
+#[path = "left_out.rs"]
+mod left_out;
 #[path = "teeth/mutants.rs"]
 mod mutants;
 #[path = "teeth/orderings.rs"]
@@ -25,6 +27,7 @@ mod orderings;
 mod scan;
 
 use copy::{Copy, Verdict};
+use left_out::LEFT_OUT;
 use mutants::MUTANTS;
 use orderings::{KILLED, TOGETHER};
 use std::collections::{BTreeMap, BTreeSet};
@@ -211,6 +214,25 @@ fn every_mutant_has_its_place() {
     }
 }
 
+/// What `cargo loom` says it leaves out is what is compiled out.
+#[test]
+fn what_is_left_out_is_named() {
+    let mut out = BTreeSet::new();
+    for module in modules() {
+        let text = fs::read_to_string(root().join(format!("loom-tests/{module}.rs"))).unwrap();
+        for row in text.split("#[cfg(not(crossbeam_loom))]\n#[test]\nfn ").skip(1) {
+            out.insert(format!("{module}::{}", row.split('(').next().unwrap()));
+        }
+    }
+    assert_eq!(out, LEFT_OUT.iter().map(|row| (*row).to_owned()).collect());
+}
+
+/// The modules of `loom-tests/main.rs`.
+fn modules() -> Vec<String> {
+    let main = fs::read_to_string(root().join("loom-tests/main.rs")).unwrap();
+    main.lines().filter_map(|line| Some(line.strip_prefix("mod ")?.strip_suffix(';')?.to_owned())).collect()
+}
+
 /// The models by their names: those of `loom-tests`, and the timer's.
 fn models() -> BTreeSet<String> {
     let mut models = BTreeSet::new();
@@ -223,10 +245,9 @@ fn models() -> BTreeSet<String> {
             test = line == "#[test]" || test && line.starts_with('#');
         }
     };
-    let main = fs::read_to_string(root().join("loom-tests/main.rs")).unwrap();
-    for module in main.lines().filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';')) {
+    for module in modules() {
         let text = fs::read_to_string(root().join(format!("loom-tests/{module}.rs"))).unwrap();
-        add(module, &text);
+        add(&module, &text);
     }
     add("timer::models", &fs::read_to_string(root().join("src/timer/models.rs")).unwrap());
     models

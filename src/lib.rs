@@ -64,7 +64,10 @@ pub use timer::by_hand as timer_by_hand;
 #[cfg(feature = "loom")]
 #[doc(hidden)]
 pub mod loom_support {
+    use crate::context::{Attached, Context};
     use crate::{clock, node, sync};
+    use std::any::Any;
+    use std::task::Waker;
 
     /// A run begins: called first, from the model's main thread. The clock starts at 0.
     pub fn begin() {
@@ -92,6 +95,17 @@ pub mod loom_support {
     /// One pass of the timer, as its thread would make it at this time. Says when it would come back.
     pub fn turn(nanos: u64) -> u64 {
         node::timers().turn(clock::at(nanos)) - clock::at(0)
+    }
+
+    /// What a bridge would find on a live context, or hang there with a waker that the end wakes.
+    pub fn attached(
+        ctx: &Context,
+        make: impl FnOnce() -> (Box<dyn Any + Send + Sync>, Waker),
+    ) -> Option<&(dyn Any + Send + Sync)> {
+        match ctx.attached(make) {
+            Attached::Live(thing) => Some(&**thing),
+            Attached::Endless | Attached::Ended => None,
+        }
     }
 
     /// A run with deadlines ends: before [`end`], when nothing is armed any more.

@@ -181,6 +181,26 @@ mutants! {
     "last-ref: a value on top does not count the one below", ["m22_values::two_branches_of_a_chain"], "value.rs":
         "if let Some(binding) = unsafe { head.as_ref() } {\n            «binding.refs.add();»" => "let _ = binding;";
 
+    // attached.
+    "attached: a second thing takes the place of the first", ["m23_attached::two_first_uses"], "node/attached.rs":
+        "match «self.0.compare_exchange(ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire)» {" =>
+        "Ok::<*mut Attached, *mut Attached>(self.0.swap(fresh, Ordering::AcqRel))";
+    "attached: its waker stays in the slots when the last handle goes", ["m23_attached::made_by_one_dropped_by_another"],
+        "node/attached.rs":
+        "if «attached.is_null()» {\n                return;" => "true";
+    "attached: not told of an end that came as it was made", ["m23_attached::first_use_as_it_ends"], "node/registering.rs":
+        "hang(thing, «Box::new(waiting?)»))" => "Box::new(waiting)";
+
+    // guards.
+    "guards: who leaves does not ask whether the shutdown has begun", ["m24_guards::two_leave"], "shutdown/shared.rs":
+        "if «before == ONE | GOING» {" => "before == ONE";
+    "guards: who begins does not ask whether anybody is left", ["m24_guards::last_leaves_as_it_begins"],
+        "shutdown/shared.rs":
+        "if «before < ONE || self.0.until(Stage::Abort).is_done()» {" => "self.0.until(Stage::Abort).is_done()";
+    "guards: who leaves says so in two steps", ["m24_guards::last_leaves_as_it_begins"], "shutdown/shared.rs":
+        "let before = «self.held.fetch_sub(ONE, Ordering::AcqRel)»;" =>
+        "{ let held = self.held.load(Ordering::Acquire); self.held.store(held - ONE, Ordering::Release); held }";
+
     // timer-*: the engine.
     "timer-arm: no second look", ["timer::models::arm_and_turn"], "timer/turn.rs":
         "if «missed < published && self.driver.runs()» {" => "false";

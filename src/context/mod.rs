@@ -10,7 +10,7 @@
 //! ```
 
 mod after;
-#[cfg(feature = "crossbeam-channel")]
+#[cfg(any(feature = "crossbeam-channel", feature = "loom"))]
 mod attach;
 mod detach;
 mod display;
@@ -21,7 +21,7 @@ mod name;
 mod wait;
 
 pub use after::AfterFunc;
-#[cfg(feature = "crossbeam-channel")]
+#[cfg(any(feature = "crossbeam-channel", feature = "loom"))]
 pub(crate) use attach::Attached;
 #[cfg(feature = "inspect")]
 pub(crate) use display::write_utc;

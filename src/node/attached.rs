@@ -3,16 +3,16 @@
 //! One word, null until it is asked for. The waker waits in the node's own slots like everybody's, so it must be taken
 //! out of there before the node counts who is left in them: see [`Attachment::let_go`].
 
-#[cfg(feature = "crossbeam-channel")]
+#[cfg(any(feature = "crossbeam-channel", feature = "loom"))]
 pub(super) use real::Attachment;
-#[cfg(feature = "crossbeam-channel")]
+#[cfg(any(feature = "crossbeam-channel", feature = "loom"))]
 pub(crate) use real::Thing;
 
-/// Without a bridge that needs it there is no word.
-#[cfg(not(feature = "crossbeam-channel"))]
+/// Without a bridge that needs it, and outside the models, there is no word.
+#[cfg(not(any(feature = "crossbeam-channel", feature = "loom")))]
 pub(super) struct Attachment;
 
-#[cfg(not(feature = "crossbeam-channel"))]
+#[cfg(not(any(feature = "crossbeam-channel", feature = "loom")))]
 impl Attachment {
     pub(super) fn new() -> Attachment {
         Attachment
@@ -29,7 +29,7 @@ impl Attachment {
     pub(super) unsafe fn free(&self) {}
 }
 
-#[cfg(feature = "crossbeam-channel")]
+#[cfg(any(feature = "crossbeam-channel", feature = "loom"))]
 mod real {
     use crate::sync::{AtomicPtr, Ordering, UnsafeCell};
     use std::any::Any;

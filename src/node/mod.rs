@@ -36,7 +36,7 @@ mod tell;
 mod told;
 mod walk;
 
-#[cfg(feature = "crossbeam-channel")]
+#[cfg(any(feature = "crossbeam-channel", feature = "loom"))]
 pub(crate) use attached::Thing;
 pub(crate) use deadline::timers;
 pub(crate) use registering::{Waiting, hook, stop};
@@ -101,7 +101,7 @@ const _: () = assert!(
     size_of::<Node>() == (112 + size_of::<Trail>() + size_of::<Attachment>()).next_multiple_of(16),
     "with the allocator's word a child costs two cache lines, and what its observers ask for"
 );
-#[cfg(not(any(feature = "tracing", feature = "inspect", feature = "crossbeam-channel")))]
+#[cfg(not(any(feature = "tracing", feature = "inspect", feature = "crossbeam-channel", feature = "loom")))]
 const _: () = assert!(size_of::<Trail>() + size_of::<Attachment>() == 0, "nobody asks for anything");
 
 // SAFETY: see "Who may touch what"; values and causes are `Send + Sync` by their bounds.

@@ -88,7 +88,7 @@ impl Drop for Waiting {
     }
 }
 
-#[cfg(feature = "crossbeam-channel")]
+#[cfg(any(feature = "crossbeam-channel", feature = "loom"))]
 impl Node {
     /// The thing attached to this node; made, if there is none, together with the waker that is woken by the end. `None`: the
     /// node has ended before anything was attached.

@@ -12,9 +12,9 @@ use super::stage::{Overdue, Plan, Stage};
 use crate::cause::Cause;
 use crate::clock::{self, Tick};
 use crate::context::{AfterFunc, CancelHandle, Context};
+use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering};
 use crossbeam_utils::CachePadded;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// In [`Shared::held`]: the shutdown has begun. The count of guards is in the other bits.

@@ -190,25 +190,30 @@ mod imp {
     use crossbeam_epoch::{Collector, LocalHandle};
     use std::alloc::{Layout, dealloc};
     use std::cell::{Cell, RefCell};
-
-    loom::lazy_static! {
-        static ref COLLECTOR: Collector = Collector::new();
-    }
+    use std::mem::ManuallyDrop;
 
     loom::thread_local! {
-        static LOCAL: LocalHandle = COLLECTOR.register();
+        static LOCAL: LocalHandle = register();
     }
 
+    // Every thread of a model runs on one OS thread.
     std::thread_local! {
+        /// The run's collector. No static of loom's: those are dropped in an order that changes from run to run, and its
+        /// drop takes steps, as the timers' does. What a failed run left is not dropped at all.
+        static COLLECTOR: RefCell<Option<ManuallyDrop<Collector>>> = const { RefCell::new(None) };
         static GRAVES: RefCell<Vec<(*mut u8, Layout)>> = const { RefCell::new(Vec::new()) };
         /// Whether the last run came to its end.
         static ENDED: Cell<bool> = const { Cell::new(false) };
     }
 
+    fn register() -> LocalHandle {
+        COLLECTOR.with_borrow(|collector| collector.as_ref().expect("a run has begun and not ended").register())
+    }
+
     pub(crate) struct Guard(crossbeam_epoch::Guard);
 
     pub(crate) fn pin() -> Guard {
-        Guard(LOCAL.try_with(LocalHandle::pin).unwrap_or_else(|_| COLLECTOR.register().pin()))
+        Guard(LOCAL.try_with(LocalHandle::pin).unwrap_or_else(|_| register().pin()))
     }
 
     impl Guard {
@@ -234,12 +239,12 @@ mod imp {
         GRAVES.with_borrow_mut(|graves| graves.push((ptr.cast(), Layout::new::<T>())));
     }
 
-    /// A run begins. The collector of the last one went with its last thread: only now is it known what it left.
+    /// A run begins. The collector of the last one went with its main thread: only now is it known what it left.
     pub(crate) fn begin() {
         if ENDED.replace(false) {
             assert_eq!(mortal::live(), 0, "leaked: so many words were never given back");
         }
-        let _ = &*COLLECTOR;
+        COLLECTOR.set(Some(ManuallyDrop::new(Collector::new())));
         for (ptr, layout) in GRAVES.take() {
             // SAFETY: it came from a box of this layout, and its run is over.
             unsafe { dealloc(ptr, layout) };
@@ -247,6 +252,8 @@ mod imp {
     }
 
     pub(crate) fn end() {
+        // The main thread's handle keeps it to the end.
+        drop(COLLECTOR.take().map(ManuallyDrop::into_inner));
         ENDED.set(true);
     }
 }

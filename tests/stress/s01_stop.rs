@@ -192,7 +192,7 @@ fn s1_a_function_registered_during_a_cancel_runs_once() {
         let tales: Vec<_> = (0..8).map(|_| Tale::new()).collect();
         let start = Barrier::new(2);
         thread::scope(|scope| {
-            scope.spawn(|| {
+            let canceler = scope.spawn(|| {
                 start.wait();
                 handle.cancel();
             });
@@ -200,6 +200,7 @@ fn s1_a_function_registered_during_a_cancel_runs_once() {
             for tale in &tales {
                 ctx.after_func(tale.function());
             }
+            canceler.join().unwrap();
         });
         assert!(tales.iter().all(|tale| tale.has_run()), "{tales:?}");
     }
