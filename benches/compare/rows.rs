@@ -319,9 +319,14 @@ fn left(e: Effort) -> Vec<Row> {
         0 => [None, None, None, None],
         seconds => ["ripcord", "mutex", "parking_lot", "tokio"].map(|who| fresh(who, "pace", seconds)),
     };
+    let (short, with_timeout) = match e.churn {
+        100_000_000 => ("growth after 100M short children", "growth after 100M with a timeout"),
+        10_000_000 => ("growth after 10M short children", "growth after 10M with a timeout"),
+        _ => ("growth after 1M short children", "growth after 1M with a timeout"),
+    };
     vec![
-        Row::new("P15", "growth after 10M short children", "KiB", with_go(plain, go(0)), &[Most(1024.0)]).rounds(1),
-        Row::new("P15/t", "growth after 10M with a timeout", "KiB", with_go(timed, go(1)), &[Most(1024.0)]).rounds(1),
+        Row::new("P15", short, "KiB", with_go(plain, go(0)), &[Most(1024.0)]).rounds(1),
+        Row::new("P15/t", with_timeout, "KiB", with_go(timed, go(1)), &[Most(1024.0)]).rounds(1),
         Row::new("P15/pace", "growth at 1M timeouts a second", "KiB", with_go(pace, None), &[Most(1024.0)]).rounds(1),
         Row::new("P15/idle", "wake-ups a second, nothing armed", "", idle, &[Most(0.0)]).rounds(1),
     ]
