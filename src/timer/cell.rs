@@ -68,6 +68,10 @@ impl Entry {
     /// It came from [`alloc`](Self::alloc), and the caller is the only one who knows it.
     pub(super) unsafe fn dealloc(this: NonNull<Entry>) {
         // SAFETY: forwarded.
+        let when = unsafe { &(*this.as_ptr()).when };
+        // ORDERING: timer-free (reader). The owner that let go last touched the word; it was found free without an order.
+        when.load(Ordering::Acquire);
+        // SAFETY: forwarded.
         drop(unsafe { Box::from_raw(this.as_ptr()) });
     }
 
@@ -97,10 +101,9 @@ impl Entry {
         // SAFETY: invariant 3, the memory stays until this side lets go.
         let when = unsafe { &(*this.as_ptr()).when };
         // ORDERING: timer-claim (reader: a claim seen here was pinned before, so what is retired now outlives the pin),
-        // timer-let-go (reader: the queue side has finished with a cell we are about to recycle) and timer-requeue
-        // (reader: it has finished with a target we are about to free). Publishes nothing: all the owner writes to a
-        // cell comes before it is queued.
-        match when.swap(FREE, Ordering::Acquire) {
+        // timer-let-go (reader: the queue side has finished with a cell we are about to recycle), timer-requeue (reader: it
+        // has finished with a target we are about to free) and timer-free (writer: this is our last touch of the cell).
+        match when.swap(FREE, Ordering::AcqRel) {
             FIRED => Release::Surfacing,
             DONE => Release::LetGo,
             seen => {

@@ -312,6 +312,28 @@ fn put_back_and_leave() {
     });
 }
 
+/// The queue side gives a cell back to the allocator as soon as it finds it free.
+#[test]
+fn dead_and_deallocated() {
+    model("timer: let go x dealloc", None, || {
+        let entry = Entry::alloc();
+        // SAFETY: ours so far.
+        unsafe { entry.as_ref() }.dress(7, std::ptr::null_mut());
+        // SAFETY: the owner's side, once.
+        let leaving = thread::spawn(move || unsafe { Entry::release(entry) });
+        // SAFETY: the queue side keeps the memory.
+        if unsafe { entry.as_ref() }.armed().is_some() {
+            assert_eq!(leaving.join().unwrap(), cell::Release::Queued);
+            // SAFETY: both sides have let go.
+            unsafe { Entry::dealloc(entry) };
+        } else {
+            // SAFETY: as above.
+            unsafe { Entry::dealloc(entry) };
+            assert_eq!(leaving.join().unwrap(), cell::Release::Queued);
+        }
+    });
+}
+
 /// Somebody who waits helps while the driver makes its pass: the one who publishes last has looked last.
 #[test]
 fn two_turns_and_arm() {
