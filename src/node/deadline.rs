@@ -73,6 +73,11 @@ fn cell_of(word: *mut ()) -> Option<NonNull<Cell<Node>>> {
     NonNull::new(strip(word, BITS).cast())
 }
 
+/// Whether a driver may have met the node, by a closed word.
+fn met_driver(closed: *mut ()) -> bool {
+    addr_bits(closed, SEEN | CLEAN) != CLEAN
+}
+
 impl Node {
     /// Puts a reminder for `key` in place of the one there may be. A context that ended meanwhile keeps none.
     ///
@@ -163,7 +168,7 @@ impl Node {
         }
         match self.shut(CLOSED | SETTLED) {
             Ok(word) => self.release_cell(word, || addr_bits(word, COUNTED) == 0),
-            Err(closed) => addr_bits(closed, SEEN | CLEAN) != CLEAN,
+            Err(closed) => met_driver(closed),
         }
     }
 
@@ -177,7 +182,7 @@ impl Node {
             return false;
         }
         if addr_bits(word, CLOSED) != 0 {
-            return addr_bits(word, SEEN | CLEAN) != CLEAN;
+            return met_driver(word);
         }
         self.release_cell(word, || self.count_off())
     }
