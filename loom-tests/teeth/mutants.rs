@@ -129,7 +129,11 @@ mutants! {
         "«node.end(bequest(parent));»" => "let _ = bequest(parent);";
 
     // deadline, timer-cell, cause-read: a node's own deadline.
-    "deadline: a move does not heed the decision to fire", ["m15_deadline::fired_or_pushed_back"],
+    "deadline: a push back does not heed the decision to fire", ["m15_deadline::fired_or_pushed_back"],
+        "node/deadline.rs":
+        "&& «self.deadline.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()»;" =>
+        "{ self.deadline.store(to, Ordering::Release); true }";
+    "deadline: any other move does not", ["m18_stale_reminder::forward_then_back_as_both_surface"],
         "node/deadline.rs":
         "match «self.deadline.compare_exchange_weak(from, next, Ordering::AcqRel, Ordering::Acquire)» {" =>
         "self.deadline.store(next, Ordering::Release); Ok::<u64, u64>(from)";
