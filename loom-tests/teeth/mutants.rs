@@ -210,6 +210,14 @@ mutants! {
         "if «missed < published && self.driver.runs()» {" => "false";
     "timer-low: the bound is reset after the inbox is taken", ["timer::models::arm_and_turn"], "timer/shard.rs":
         "«self.inflow_low = low;»" => "self.inflow_low = low; shard.front.low.store(NEVER, Ordering::SeqCst);";
+    "timer-free: a slab goes while one of its cells is out",
+        ["timer::slab_modeled::models::one_comes_home_as_one_goes_out"], "timer/slab.rs":
+        "match «own.home.len()» {" => "own.home.len() + 1";
+    "timer-free: a slab that goes stays in the list", ["timer::slab_modeled::models::both_come_home"], "timer/slab.rs":
+        "let _ = «unsafe { self.remove(slab) }»;" => "Chain::new()";
+    "timer-free: cells stay on their way though the lock was had", ["timer::slab_modeled::models::both_come_home"],
+        "timer/slab.rs":
+        "while «!self.strays.is_empty()» {" => "false";
     "timer-claim: the driver looks without a pin", ["timer::models::fire_and_leave",
         "timer::models::put_back_and_leave", "m15_deadline::fired_as_it_goes"], "timer/turn.rs":
         "let guard = «reclaim::pin()»;" =>
