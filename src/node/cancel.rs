@@ -8,7 +8,7 @@
 
 use super::told::{Garbage, Told};
 use super::walk::{Visitor, walk};
-use super::{Node, bequest};
+use super::{Extra, Node, bequest};
 use crate::clock::{self, NEVER};
 use crate::foreign::Disowned;
 use crate::hook::Hook;
@@ -16,7 +16,7 @@ use crate::signal::Signal;
 use crate::state::{Begin, Ended};
 use crate::sync::reclaim;
 use crate::trace::{self, Ends};
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 /// Who ends a node.
@@ -27,15 +27,21 @@ pub(super) enum By {
     Another,
 }
 
-/// Marks what it meets, and claims whoever waits there.
+/// Marks what it meets, and takes whoever waits there.
 struct Canceler<'a> {
     told: &'a mut Told,
+    /// What is inherited from the node that the walk is in, if it has met a child of it.
+    under: *const Node,
+    bequest: Option<Ended>,
 }
 
 impl Visitor for Canceler<'_> {
     #[inline]
     fn enter(&mut self, node: &Node, under: &Node) -> bool {
-        node.mark_here(bequest(under), self.told, By::Another)
+        if !ptr::eq(self.under, under) {
+            (self.under, self.bequest) = (under, Some(bequest(under)));
+        }
+        self.bequest.is_some_and(|ended| node.mark_here(ended, self.told, By::Another))
     }
 
     #[inline]
@@ -43,10 +49,11 @@ impl Visitor for Canceler<'_> {
         node.state.set_propagated();
     }
 
-    unsafe fn signal(&mut self, signal: NonNull<Signal>) {
+    unsafe fn signal(&mut self, signal: NonNull<Signal>, first: bool) {
         // SAFETY: forwarded.
-        if unsafe { signal.as_ref() }.claim() {
-            // SAFETY: claimed.
+        unsafe { signal.as_ref() }.met();
+        if first {
+            // SAFETY: nobody else will tell it.
             unsafe { self.told.signals.push(signal) };
         }
     }
@@ -82,7 +89,7 @@ impl Node {
         if self.mark_here(ended, told, by) {
             let _pin = reclaim::pin();
             // SAFETY: pinned; the caller keeps the root.
-            unsafe { walk(NonNull::from(self), &mut Canceler { told }) };
+            unsafe { walk(NonNull::from(self), &mut Canceler { told, under: ptr::null(), bequest: None }) };
         }
         told.ends.counted();
     }
@@ -94,8 +101,9 @@ impl Node {
         self.canary.touch();
         // SAFETY: the caller keeps the node; the state is offered the end next.
         let words = Ends::heard(|| ended.sort(), || unsafe { self.words(ended) });
-        match self.state.begin(ended) {
-            Begin::First => {
+        let begun = self.state.begin(ended);
+        match begun {
+            Begin::First | Begin::Leaf => {
                 told.ends.marked(|| ended.sort(), words);
                 trace::disarmed(NEVER, || self.fired(ended), clock::now);
                 // A reminder that surfaces is the owner's to let go: so a leaf that no canceler found has it to itself.
@@ -104,25 +112,26 @@ impl Node {
                 }
                 self.disown(told);
             }
-            begun => {
-                // SAFETY: the state did not take it.
-                told.garbage.extend(unsafe { ended.into_cause() }.map(Garbage::Cause));
-                if matches!(begun, Begin::Propagated) {
-                    return false;
-                }
-            }
+            // SAFETY: the state did not take it.
+            Begin::Again | Begin::Propagated => unsafe { told.came_second(ended) },
         }
-        if self.slots.close_if_virgin() {
-            self.state.set_propagated();
-            return false;
-        }
-        true
+        matches!(begun, Begin::First | Begin::Again)
     }
 
     /// A foreign parent that did not end the node is let go.
     #[inline]
     fn disown(&self, told: &mut Told) {
-        if let Some(foreign) = self.extra().and_then(|extra| extra.foreign.as_ref()) {
+        if let Some(extra) = self.extra() {
+            extra.disown(told);
+        }
+    }
+}
+
+impl Extra {
+    /// As [`Node::disown`]; out of line, as few nodes have one.
+    #[inline(never)]
+    fn disown(&self, told: &mut Told) {
+        if let Some(foreign) = &self.foreign {
             if foreign.disown() == Disowned::Yours {
                 told.garbage.push(Garbage::Future(Arc::clone(foreign)));
             }

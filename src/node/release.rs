@@ -34,6 +34,10 @@ use crate::sync::{Ordering, fence, reclaim, stock};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
+/// So many steps are done under one pin, after the first few.
+const PINNED: u64 = 64;
+const FEW: u64 = 8;
+
 /// What is still to be done.
 enum Step {
     /// The last handle of this node is gone.
@@ -142,9 +146,13 @@ pub(super) unsafe fn entry_gone(owner: NonNull<Node>, left: Left, told: &mut Tol
 }
 
 fn count_down(owner: NonNull<Node>, left: Left, agenda: &mut Agenda) {
+    if !left.orphan {
+        return;
+    }
     // SAFETY: an ORPHAN tag means that the owner lives until we have counted.
-    // ORDERING: orphans (both ends). The last one sees what every other did with the node.
-    if left.orphan && unsafe { owner.as_ref() }.orphans.fetch_sub(1, Ordering::AcqRel) == 1 {
+    let orphans = unsafe { &(*owner.as_ptr()).orphans };
+    // ORDERING: orphans (both ends). The last one sees what every other did with the node. If one is left, that is us.
+    if orphans.load(Ordering::Acquire) == 1 || orphans.fetch_sub(1, Ordering::AcqRel) == 1 {
         agenda.push(Step::Finish(owner));
     }
 }
@@ -156,7 +164,14 @@ fn count_down(owner: NonNull<Node>, left: Left, agenda: &mut Agenda) {
 /// The step is due.
 unsafe fn settle(step: Step, told: &mut Told) {
     let mut agenda = Agenda { next: Some(step), more: Vec::new() };
+    let (mut steps, mut pin) = (0_u64, None);
     while let Some(step) = agenda.pop() {
+        if steps % PINNED == FEW {
+            // A chain goes: one pin for many, and then anew, lest all memory wait for us.
+            drop(pin.take());
+            pin = Some(reclaim::pin());
+        }
+        steps += 1;
         match step {
             Step::Abandon(node) => {
                 // SAFETY: forwarded: the last handle is gone, and what it kept is ours to give up.
@@ -180,6 +195,12 @@ unsafe fn abandon(node: NonNull<Node>, told: &mut Told) -> bool {
     let relay = unsafe { node.as_ref() };
     relay.canary.touch();
     relay.attached.let_go();
+    if let Some(only) = relay.slots.only().filter(|_| relay.is_done()) {
+        // Past hoping, and with one entry at most, there is nothing to count: whoever finds the tag is the last.
+        // ORDERING: Relaxed. Published by the tag (orphan).
+        relay.orphans.store(1, Ordering::Relaxed);
+        return !only.orphan();
+    }
     let occupied = relay.slots.orphan();
     if occupied == 0 {
         return true;
@@ -268,7 +289,7 @@ impl Visitor for Undertaker<'_> {
 
     fn leave(&mut self, _: &Node) {}
 
-    unsafe fn signal(&mut self, _: NonNull<Signal>) {
+    unsafe fn signal(&mut self, _: NonNull<Signal>, _: bool) {
         // Whoever waits holds a handle; only a forgotten future is found here, and it is past waking.
     }
 

@@ -12,7 +12,7 @@
 use super::{Above, Extra, Node};
 use crate::hook::Hook;
 use crate::signal::Signal;
-use crate::slots::{Kind, Position};
+use crate::slots::{Kind, Met, Position};
 use std::ptr::NonNull;
 
 /// What a walk is for.
@@ -21,10 +21,12 @@ pub(super) trait Visitor {
     fn enter(&mut self, node: &Node, under: &Node) -> bool;
     /// Everything below the node has been visited.
     fn leave(&mut self, node: &Node);
+    /// `first`: of all walks, this one met the signal first.
+    ///
     /// # Safety
     ///
     /// Pinned; found in a slot.
-    unsafe fn signal(&mut self, signal: NonNull<Signal>);
+    unsafe fn signal(&mut self, signal: NonNull<Signal>, first: bool);
     /// # Safety
     ///
     /// Pinned; found in a slot.
@@ -47,12 +49,13 @@ pub(super) unsafe fn walk(root: NonNull<Node>, visitor: &mut impl Visitor) {
     let mut frames: Vec<Frame> = Vec::new();
     let mut base = root;
     let mut at = root;
-    let mut position = Position::START;
+    // SAFETY: the caller keeps it.
+    let mut position = Position::start(&unsafe { root.as_ref() }.slots);
     loop {
         // SAFETY: see "Why it is safe to look".
         let node = unsafe { at.as_ref() };
         // SAFETY: pinned.
-        let Some(entry) = (unsafe { position.close_next(&node.slots) }) else {
+        let Some(Met { entry, first }) = (unsafe { position.close_next(&node.slots) }) else {
             visitor.leave(node);
             if at == base {
                 let Some(frame) = frames.pop() else { return };
@@ -70,24 +73,26 @@ pub(super) unsafe fn walk(root: NonNull<Node>, visitor: &mut impl Visitor) {
             Kind::Child => {
                 let child = entry.pointer::<Node>();
                 // SAFETY: as above.
-                if visitor.enter(unsafe { child.as_ref() }, node) {
+                let below = unsafe { child.as_ref() };
+                if visitor.enter(below, node) {
                     at = child;
-                    position = Position::START;
+                    position = Position::start(&below.slots);
                 }
             }
             Kind::Link => {
                 // SAFETY: as above: freed with its node.
                 let child = unsafe { entry.pointer::<Extra>().as_ref() }.node;
                 // SAFETY: as above.
-                if visitor.enter(unsafe { child.as_ref() }, node) {
+                let below = unsafe { child.as_ref() };
+                if visitor.enter(below, node) {
                     frames.push(Frame { base, at, position });
                     base = child;
                     at = child;
-                    position = Position::START;
+                    position = Position::start(&below.slots);
                 }
             }
             // SAFETY: pinned, found in a slot.
-            Kind::Signal => unsafe { visitor.signal(entry.pointer()) },
+            Kind::Signal => unsafe { visitor.signal(entry.pointer(), first) },
             // SAFETY: pinned, found in a slot.
             Kind::Hook => unsafe { visitor.hook(entry.pointer()) },
         }

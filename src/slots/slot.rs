@@ -16,7 +16,7 @@
 //! *seat*: taking a slot releases the entry's contents, closing it acquires them. *closed*: closing releases the end of
 //! the owner, a failed take acquires it. *vacate*: leaving releases what the entry did, whoever frees the owner acquires.
 
-use crate::sync::{AtomicPtr, Ordering, Tagged, addr_bits, prefetch, strip};
+use crate::sync::{AtomicPtr, Ordering, Tagged, addr_bits, guess, prefetch, strip};
 use std::ptr::{self, NonNull};
 
 const CLOSED: usize = 0b0001;
@@ -83,7 +83,7 @@ pub(crate) enum Take {
 
 /// What [`Slot::leave`] found.
 #[must_use]
-#[derive(Copy, Clone, Debug, Default)]
+#[derive(Copy, Clone, Debug)]
 pub(crate) struct Left {
     /// A canceler may be looking: free through the epoch.
     pub(crate) closed: bool,
@@ -91,14 +91,13 @@ pub(crate) struct Left {
     pub(crate) orphan: bool,
 }
 
-/// What [`Slot::close`] found.
+/// Whom [`Slot::close`] found.
 #[must_use]
-pub(crate) enum Found {
-    Entry(Entry),
-    /// Nobody sits here.
-    Nobody,
-    /// Nobody ever sat here.
-    Virgin,
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Met {
+    pub(crate) entry: Entry,
+    /// No walk had been here before: of all that meet this entry, one.
+    pub(crate) first: bool,
 }
 
 #[derive(Debug)]
@@ -112,11 +111,6 @@ fn free(word: *mut ()) -> bool {
 impl Slot {
     pub(crate) fn new() -> Slot {
         Slot(AtomicPtr::new(ptr::null_mut()))
-    }
-
-    /// A slot that nobody will ever sit in.
-    pub(crate) fn closed() -> Slot {
-        Slot(AtomicPtr::new(ptr::without_provenance_mut(CLOSED)))
     }
 
     /// A slot that is occupied from the start, in a block that is not published yet.
@@ -160,22 +154,20 @@ impl Slot {
     /// | entry CLOSED   | VACATED CLOSED   | the epoch                   |
     #[inline]
     pub(crate) fn leave(&self, entry: Entry) -> Left {
-        if self.leave_untagged(entry) {
-            return Left::default();
-        }
         let vacated = ptr::without_provenance_mut::<()>(VACATED);
         // ORDERING: Relaxed. A guess for the loop.
-        let mut seen = self.0.load(Ordering::Relaxed);
+        let mut seen = guess(&self.0, Ordering::Relaxed);
         loop {
-            debug_assert_eq!(strip(seen, TAGS), entry.0.as_ptr(), "left a seat that was not its own");
             // VACATED stays beside the tags: a closed gate that looked virgin would hide the slots behind it.
             let after = vacated.map_addr(|a| a | addr_bits(seen, TAGS));
             // ORDERING: vacate (writer); Acquire, for we go on to count the owner down.
             match self.0.compare_exchange_weak(seen, after, Ordering::AcqRel, Ordering::Relaxed) {
-                Ok(_) => return Left { closed: addr_bits(seen, CLOSED) != 0, orphan: addr_bits(seen, ORPHAN) != 0 },
+                Ok(_) => break,
                 Err(now) => seen = now,
             }
         }
+        debug_assert_eq!(strip(seen, TAGS), entry.0.as_ptr(), "left a seat that was not its own");
+        Left { closed: addr_bits(seen, CLOSED) != 0, orphan: addr_bits(seen, ORPHAN) != 0 }
     }
 
     /// The first row of [`Slot::leave`]; false for the others, and nothing has happened.
@@ -197,20 +189,16 @@ impl Slot {
 
     /// Tags the slot CLOSED and says who sits here. From now on nobody enters, and who leaves uses the epoch.
     #[inline]
-    pub(crate) fn close(&self) -> Found {
+    pub(crate) fn close(&self) -> Option<Met> {
         // ORDERING: closed (writer), seat (reader).
         let before = self.0.set_bits(CLOSED, Ordering::AcqRel);
-        match Entry::of(before) {
-            Some(entry) => Found::Entry(entry),
-            None if addr_bits(before, KIND) == 0 => Found::Virgin,
-            None => Found::Nobody,
-        }
+        Entry::of(before).map(|entry| Met { entry, first: addr_bits(before, CLOSED) == 0 })
     }
 
     /// Whether nobody ever sat here.
     #[inline]
     pub(crate) fn is_virgin(&self) -> bool {
-        // ORDERING: Relaxed. Whoever asks holds the last handle, and learnt of every registration with it.
+        // ORDERING: Relaxed. Whoever asks has learnt of every registration: with the last handle, or with the end (gate).
         self.0.load(Ordering::Relaxed).map_addr(|a| a & !TAGS).is_null()
     }
 
