@@ -2,7 +2,8 @@
 //! with N and 2N; the difference is the work alone.
 //!
 //! Rows: P1 a child, created and dropped; P3 the same with a 30 s timeout; P6 a parent of 100 built,
-//! canceled and dropped, P6b the same without the cancel, so that the difference is the cancel; P7 a `done()` polled once and dropped; P14 a value found at depth 10.
+//! canceled and dropped, P6b the same without the cancel, so that the difference is the cancel; P7 a `done()` polled once and dropped; P9 a deadline with no parent, armed and released;
+//! P11 a deadline moved 10 ms further; P14 a value found at depth 10.
 //!
 //! T1, T3, T4, T7 do P1, P3, a look and P7 on four threads at one context with 200 live children: `ci/lines` counts which
 //! of their memory accesses go to lines that another thread uses too. Run as a bench without arguments it does each row a
@@ -15,7 +16,7 @@ use std::pin::pin;
 use std::sync::Barrier;
 use std::task::{Poll, Waker};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 struct Key(u64);
 struct Other<const N: usize>;
@@ -57,6 +58,21 @@ fn p7(times: u64) {
     for _ in 0..times {
         let mut done = pin!(ctx.done());
         assert_eq!(black_box(done.as_mut().poll(&mut task)), Poll::Pending);
+    }
+}
+
+fn p9(times: u64) {
+    for _ in 0..times {
+        drop(black_box(Context::background().with_timeout(Duration::from_secs(300))));
+    }
+}
+
+fn p11(times: u64) {
+    let mut at = Instant::now() + Duration::from_secs(3600);
+    let (_ctx, handle) = Context::background().with_deadline(at);
+    for _ in 0..times {
+        at += Duration::from_millis(10);
+        assert!(black_box(&handle).reset_deadline(at));
     }
 }
 
@@ -121,8 +137,9 @@ type Work = fn(u64);
 
 fn main() {
     #[rustfmt::skip]
-    let rows: [(&str, Work); 10] = [
-        ("P1", p1), ("P3", p3), ("P6", p6), ("P6b", p6b), ("P7", p7), ("P14", p14), ("T1", t1), ("T3", t3), ("T4", t4), ("T7", t7),
+    let rows: [(&str, Work); 12] = [
+        ("P1", p1), ("P3", p3), ("P6", p6), ("P6b", p6b), ("P7", p7), ("P9", p9), ("P11", p11), ("P14", p14),
+        ("T1", t1), ("T3", t3), ("T4", t4), ("T7", t7),
     ];
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     if let [row, times] = arguments.as_slice() {
