@@ -108,6 +108,18 @@ pub(crate) fn find<C: Values>(effort: Effort, depth: usize, types: usize) -> Opt
     })
 }
 
+pub(crate) fn find_other<C: Values>(effort: Effort, depth: usize, types: usize) -> Option<Cell> {
+    let leaf = C::chain(depth, types);
+    assert!((0..8).all(|time| C::find_other(&leaf, time)));
+    per_time(effort, move |times| {
+        stopwatch(|| {
+            for time in 0..times {
+                black_box(C::find_other(black_box(&leaf), time));
+            }
+        })
+    })
+}
+
 pub(crate) fn miss<C: Values>(effort: Effort, depth: usize, types: usize) -> Option<Cell> {
     let leaf = C::chain(depth, types);
     assert!((0..8).all(|time| C::miss(&leaf, time).is_none()));

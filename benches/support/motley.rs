@@ -24,4 +24,20 @@ macro_rules! with_other {
     };
 }
 
-pub(crate) use with_other;
+/// Whether one of eight types is bound, a different one each time: what a filter says of a single one is chance.
+macro_rules! has_other {
+    ($leaf:expr, $time:expr) => {
+        match $time % 8 {
+            0 => $leaf.value::<Other<0>>().is_some(),
+            1 => $leaf.value::<Other<12>>().is_some(),
+            2 => $leaf.value::<Other<24>>().is_some(),
+            3 => $leaf.value::<Other<36>>().is_some(),
+            4 => $leaf.value::<Other<6>>().is_some(),
+            5 => $leaf.value::<Other<18>>().is_some(),
+            6 => $leaf.value::<Other<30>>().is_some(),
+            _ => $leaf.value::<Other<42>>().is_some(),
+        }
+    };
+}
+
+pub(crate) use {has_other, with_other};
