@@ -5,7 +5,7 @@
 //! canceled and dropped, P6b the same without the cancel, so that the difference is the cancel; P7 a `done()` polled once
 //! and dropped; P14 a value found at depth 10, where four other types and cancelable nodes take turns above it, P14-1 at depth
 //! 1, P14-100 and P14-1000 deeper; P14-many one of eight types among 49, 14 to 98 deep, P14-none a type that is bound nowhere,
-//! from there; V2 a value bound on top of five others, and dropped.
+//! from there; V2 a value bound on top of five others, and dropped, V2-child the same with a child of it.
 //!
 //! T1, T3, T4, T7 do P1, P3, a look and P7 on four threads at one context with 200 live children: `ci/lines` counts which
 //! of their memory accesses go to lines that another thread uses too. Run as a bench without arguments it does each row a
@@ -121,6 +121,13 @@ fn v2(times: u64) {
     }
 }
 
+fn v2_child(times: u64) {
+    let parent = values(10, FEW);
+    for _ in 0..times {
+        drop(black_box(parent.with_value(Key(2)).with_cancel()));
+    }
+}
+
 /// So many times on each of four threads, all alive from the first to the last.
 fn on_four(times: u64, work: impl Fn(&Context) + Sync) {
     let (parent, _handle) = Context::background().with_cancel();
@@ -165,9 +172,10 @@ type Work = fn(u64);
 
 fn main() {
     #[rustfmt::skip]
-    let rows: [(&str, Work); 16] = [
+    let rows: [(&str, Work); 17] = [
         ("P1", p1), ("P3", p3), ("P6", p6), ("P6b", p6b), ("P7", p7), ("P14", p14), ("P14-1", p14_1), ("P14-100", p14_100),
-        ("P14-1000", p14_1000), ("P14-many", p14_many), ("P14-none", p14_none), ("V2", v2), ("T1", t1), ("T3", t3), ("T4", t4), ("T7", t7),
+        ("P14-1000", p14_1000), ("P14-many", p14_many), ("P14-none", p14_none), ("V2", v2), ("V2-child", v2_child),
+        ("T1", t1), ("T3", t3), ("T4", t4), ("T7", t7),
     ];
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     if let [row, times] = arguments.as_slice() {
