@@ -148,7 +148,7 @@ fn a_look_up_finds_what_going_from_one_to_the_next_finds() {
                     nearest = Some(place);
                 }
                 // SAFETY: kept by the top.
-                assert_eq!(unsafe { (kind.find)(chain.at(place)) }, nearest, "type {number} from {place} of {length}");
+                assert_eq!(unsafe { (kind.find)(chain.0[place].1) }, nearest, "type {number} from {place} of {length}");
                 let binding = chain.at(place);
                 vain_chains += usize::from(nearest.is_none() && !binding.lacks.surely(kind.mark()));
                 let inside = nearest.is_some_and(|nearest| nearest >= chain.behind(place));
