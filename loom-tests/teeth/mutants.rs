@@ -205,7 +205,7 @@ mutants! {
         "Ok(IDLE) => return Disowned::Yours,\n                Ok(_) => return «Disowned::Gone»," => "Disowned::Yours";
 
     // last-ref: values.
-    "last-ref: a value on top does not count the one below", ["m22_values::two_branches_of_a_chain"], "value.rs":
+    "last-ref: a value on top does not count the one below", ["m22_values::two_branches_of_a_chain"], "value/mod.rs":
         "if let Some(binding) = unsafe { head.as_ref() } {\n            «binding.refs.add();»" => "let _ = binding;";
 
     // attached.
