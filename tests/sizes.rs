@@ -56,17 +56,16 @@ fn roots_and_clones_allocate_nothing() {
 
 /// On a thread that has given nothing back yet.
 fn afresh<R: Send>(f: impl FnOnce() -> R + Send) -> R {
-    let work = || {
-        // Observers, where there are any, enroll a thread with its first context. It stays: so nothing is given back.
-        let _first = Context::background().with_cancel();
-        f()
-    };
-    std::thread::scope(|scope| scope.spawn(work).join().unwrap())
+    std::thread::scope(|scope| scope.spawn(f).join().unwrap())
 }
 
 /// Allocations for the first one that a thread makes, and for the next, when the first has been dropped.
 fn first_and_next<R>(f: impl Fn() -> R + Sync) -> (usize, usize) {
-    afresh(|| (count(&f), count(&f)))
+    afresh(|| {
+        // Observers, where there are any, enroll a thread with its first context. It stays: so nothing is given back.
+        let _first = Context::background().with_cancel();
+        (count(&f), count(&f))
+    })
 }
 
 #[test]
@@ -111,23 +110,15 @@ fn a_child_with_a_timeout_allocates_nothing_once_the_pools_are_filled() {
 }
 
 #[test]
-fn a_value_is_one_allocation_and_the_next_in_its_place_none() {
-    #[track_caller]
-    fn one_and_none((first, next): (usize, usize)) {
-        // With `tracing` its memory goes through the epoch, and may come back too late for the next.
-        assert!(first == 1 && (next == 0 || next == 1 && cfg!(feature = "tracing")), "{first}, then {next}");
-    }
+fn a_value_is_one_allocation() {
     let (parent, _parent) = Context::background().with_cancel();
-    one_and_none(first_and_next(|| parent.with_value([1u64; 4])));
-    one_and_none(first_and_next(|| Context::background().with_value(1u8)));
+    assert_eq!(steady(|| parent.with_value([1u64; 4])), 1);
+    assert_eq!(steady(|| Context::background().with_value(1u8)), 1);
     let over = parent.with_value(1u8);
-    one_and_none(first_and_next(|| over.with_value(2u8)));
+    assert_eq!(steady(|| over.with_value(2u8)), 1);
     // However many are below: here it heads a span of fifteen.
-    let deep = (0..14).fold(parent.clone(), |ctx, n| ctx.with_value(n));
-    one_and_none(first_and_next(|| deep.with_value("15th")));
-    // Large ones are not kept.
-    one_and_none(first_and_next(|| parent.with_value([0u64; 10])));
-    assert_eq!(first_and_next(|| parent.with_value([0u64; 11])), (1, 1));
+    let deep = (0..14).fold(parent, |ctx, n| ctx.with_value(n));
+    assert_eq!(steady(|| deep.with_value("15th")), 1);
 }
 
 #[test]
@@ -201,7 +192,7 @@ fn a_live_child_weighs_at_most_128_bytes_and_a_value_little_more_than_itself() {
     // With all observers it is a little more.
     let most = if cfg!(feature = "inspect") { 160 } else { 128 };
     assert!(child <= most, "{child} bytes");
-    let (_, value) = afresh(|| allocations(|| parent.with_value([0u64; 8])));
-    assert_eq!(value, 64 + 80);
+    let (_, value) = allocations(|| parent.with_value([0u64; 8]));
+    assert!(value <= 64 + 80, "{value} bytes for a value of 64");
     assert_eq!(first_and_next(|| parent.with_cancel().1.drop_guard()).0, 1);
 }

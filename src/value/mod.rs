@@ -32,7 +32,7 @@ mod tests;
 
 use crate::refs::RefCount;
 use crate::shield::Shield;
-use crate::sync::{reclaim, stock};
+use crate::sync::reclaim;
 use crate::trace::Name;
 use mark::{Lacks, Mark};
 use std::any::{TypeId, type_name};
@@ -97,8 +97,8 @@ impl<T: Send + Sync + 'static> Bound<T> {
             let bound = binding.cast::<std::mem::ManuallyDrop<Bound<T>>>();
             // SAFETY: nobody knows it any more. Only in models has the head anything to drop.
             unsafe { ptr::drop_in_place(binding.cast::<Binding>()) };
-            // SAFETY: it was made as this type; value and head were dropped.
-            unsafe { stock::bury(bound) };
+            // SAFETY: it came from a box of this type; value and head were dropped.
+            unsafe { reclaim::bury(bound) };
         },
     };
 
@@ -142,23 +142,29 @@ impl Span {
 impl Binding {
     /// Binds `value` on top of `next`, whose share it takes over, for one holder.
     pub(crate) fn bind<T: Send + Sync + 'static>(value: T, next: *const Binding, base: *mut ()) -> NonNull<Binding> {
+        // Memory first: what is read below then needs to be kept over no call.
+        let mut room = Box::<Bound<T>>::new_uninit();
         let key = TypeId::of::<T>();
         let own = Lacks::all_but(Mark::of(key));
         // SAFETY: the caller's share keeps `next` alive, if there is one.
         let below = unsafe { next.as_ref() }.map_or(Lacks::EVERYTHING, |next| next.lacks);
         // SAFETY: as above.
         let span = unsafe { Span::on(next, own) };
-        let head = Binding {
-            lacks: own.both(below),
-            span,
-            next,
-            key,
-            kind: &Bound::<T>::KIND,
-            holders: RefCount::new(1),
-            refs: RefCount::new(1),
-            base,
-        };
-        stock::make(Bound { head, value }).cast()
+        room.write(Bound {
+            head: Binding {
+                lacks: own.both(below),
+                span,
+                next,
+                key,
+                kind: &Bound::<T>::KIND,
+                holders: RefCount::new(1),
+                refs: RefCount::new(1),
+                base,
+            },
+            value,
+        });
+        // SAFETY: just written.
+        NonNull::from(Box::leak(unsafe { room.assume_init() })).cast()
     }
 
     /// The nearest value of this type, from `head` down.
