@@ -29,13 +29,13 @@ fn overflow_leaves_while_canceled() {
     });
 }
 
-/// A parent whose desk for this thread has a full newest block and, behind it, a block with one sitter, which comes back
-/// too; the hint points nowhere near it.
+/// A parent whose chain has a full newest block and, behind it, a block with one sitter, which comes back too; the hint
+/// points nowhere near it.
 fn one_sitter_in_the_old_block(parent: &Context) -> (Vec<Child>, Child) {
-    // Two inline, one in the block whose making puts up the desks, one at the desk, two in the old block, two in the new.
-    let mut all: Vec<_> = (0..8).map(|_| parent.with_cancel()).collect();
-    let last = all.remove(4);
-    drop(all.remove(4));
+    // Two inline, two in the old block, two in the new.
+    let mut all: Vec<_> = (0..6).map(|_| parent.with_cancel()).collect();
+    let last = all.remove(2);
+    drop(all.remove(2));
     // The hint goes to the new block, and its slot is taken again.
     drop(all.pop());
     all.push(parent.with_cancel());
@@ -75,7 +75,6 @@ fn block_is_retired_while_another_comes() {
         let (parent, handle) = root();
         let (all, last) = one_sitter_in_the_old_block(&parent);
         let going = loom::thread::spawn(move || drop(last));
-        // The second thread shares our desk.
         let ours = parent.clone();
         let coming = loom::thread::spawn(move || ours.with_cancel());
         let new = parent.with_cancel();
@@ -99,11 +98,11 @@ fn hint_leads_to_a_new_block() {
     });
 }
 
-/// A parent whose desk for this thread has a chain of two blocks: the old one has one sitter, which comes back first, the
-/// new one has two, of which the last comes back too. From here on whoever leaves tidies.
+/// A parent with a chain of two blocks: the old one has one sitter, which comes back first, the new one has two, of which
+/// the last comes back too. From here on whoever leaves tidies.
 fn two_who_tidy(parent: &Context) -> (Vec<Child>, Child, Child) {
     let (mut all, old) = one_sitter_in_the_old_block(parent);
-    let new = all.pop().expect("eight came");
+    let new = all.pop().expect("six came");
     loom_support::set_tidy(true);
     (all, old, new)
 }
@@ -136,18 +135,15 @@ fn one_tidies_while_canceled() {
 fn one_tidies_while_another_comes() {
     explore("M11 one tidies while another comes", preemptions(3, Some(4)), || {
         let (parent, handle) = root();
-        // A block of this thread's desk is full; the next who comes makes another.
-        let mut all: Vec<_> = (0..6).map(|_| parent.with_cancel()).collect();
-        let last = all.pop().expect("six came");
+        // A block is full; the next who comes makes another.
+        let mut all: Vec<_> = (0..4).map(|_| parent.with_cancel()).collect();
+        let last = all.pop().expect("four came");
         all.push(parent.with_cancel());
         loom_support::set_tidy(true);
-        // The thread's own desk has nobody; ours is the third's too.
-        let idle = loom::thread::spawn(|| ());
         let ours = parent.clone();
         let coming = loom::thread::spawn(move || ours.with_cancel());
         drop(last);
         let new = coming.join().unwrap();
-        idle.join().unwrap();
         handle.cancel();
         assert!(new.0.is_done() && all.iter().all(|(ctx, _)| ctx.is_done()), "sits where it was found");
     });

@@ -2,25 +2,40 @@
 //! came first is closed with everything at its desks.
 
 use crate::support::{ALL, both, explore, preemptions, root};
+use ripcord::{CancelHandle, Context};
+
+type Child = (Context, CancelHandle);
+
+/// Children that fill what one thread makes alone: the owner's own slots and a block. The next of another thread puts up desks.
+fn full_house(parent: &Context) -> [Child; 4] {
+    std::array::from_fn(|_| parent.with_cancel())
+}
+
+/// An owner with desks, and nobody at them.
+fn with_desks(parent: &Context) -> ([Child; 4], Child) {
+    let alone = full_house(parent);
+    let another = parent.clone();
+    (alone, loom::thread::spawn(move || another.with_cancel()).join().unwrap())
+}
 
 #[test]
 fn desks_are_put_up_while_canceled() {
     explore("M12 desks are put up while canceled", preemptions(3, Some(4)), || {
         let (parent, handle) = root();
-        let inline = [parent.with_cancel(), parent.with_cancel()];
+        let before = full_house(&parent);
         let ours = parent.clone();
         // The first makes a block, and that puts up the desks; the second sits at one.
         let ((first, second), ()) = both(move || (ours.with_cancel(), ours.with_cancel()), || handle.cancel());
         assert!(first.0.is_done() && second.0.is_done(), "ended at birth, or reached");
-        assert!(inline.iter().all(|(ctx, _)| ctx.is_done()));
+        assert!(before.iter().all(|(ctx, _)| ctx.is_done()));
     });
 }
 
 #[test]
 fn two_threads_crowd() {
-    explore("M12 two threads crowd", ALL, || {
+    explore("M12 two threads crowd", preemptions(3, Some(4)), || {
         let (parent, handle) = root();
-        let _inline = [parent.with_cancel(), parent.with_cancel()];
+        let _before = full_house(&parent);
         let ours = parent.clone();
         let ((first, second), more) =
             both(move || (ours.with_cancel(), ours.with_cancel()), || [parent.with_cancel(), parent.with_cancel()]);
@@ -33,7 +48,7 @@ fn two_threads_crowd() {
 fn nobody_is_born_live_at_a_desk_below_a_parent_seen_ended() {
     explore("M12 birth at a desk of a parent seen ended", preemptions(3, Some(4)), || {
         let (parent, handle) = root();
-        let _others = [parent.with_cancel(), parent.with_cancel(), parent.with_cancel()];
+        let _others = with_desks(&parent);
         both(
             move || handle.cancel(),
             || {
@@ -49,7 +64,7 @@ fn nobody_is_born_live_at_a_desk_below_a_parent_seen_ended() {
 fn desk_is_left_while_canceled() {
     explore("M12 desk is left while canceled", ALL, || {
         let (parent, handle) = root();
-        let _others = [parent.with_cancel(), parent.with_cancel(), parent.with_cancel()];
+        let _others = with_desks(&parent);
         let at_desk = parent.with_cancel();
         both(move || handle.cancel(), move || drop(at_desk));
     });

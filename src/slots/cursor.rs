@@ -4,7 +4,8 @@
 //!
 //! The rows of a list: the inline slots, the owner's chain, then for each desk its slots and its chain.
 
-use super::desk::{CLOSED, Desk, desk, desks};
+use super::crowd::CLOSED;
+use super::desk::{Desk, desk, desks};
 use super::shard::{BLOCK, Block, Seat, Shard};
 use super::slot::{Met, Slot};
 use super::{INLINE, SlotList};

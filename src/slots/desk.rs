@@ -1,14 +1,10 @@
 //! Desks: where every thread registers in a corner of its own, once an owner is crowded.
 
+use super::crowd::{CLOSED, TALLIES};
 use super::shard::Shard;
 use super::slot::Slot;
 use crate::sync::strip;
 use std::ptr::NonNull;
-
-/// The tag of a table word: no desks are put up any more.
-pub(super) const CLOSED: usize = 1;
-/// Below this a table word counts collisions (times two: the low bit is the tag).
-const COUNTER: usize = 4096;
 
 /// Slots beside the shard of a desk: together they fill two cache lines.
 #[cfg(not(feature = "loom"))]
@@ -31,7 +27,7 @@ impl Desk {
 
 /// The desks behind a table word, if it is past counting.
 pub(super) fn desks(word: *mut ()) -> Option<NonNull<Desk>> {
-    if word.addr() < COUNTER { None } else { NonNull::new(strip(word, CLOSED).cast()) }
+    if word.addr() < TALLIES { None } else { NonNull::new(strip(word, CLOSED).cast()) }
 }
 
 /// One of the desks.

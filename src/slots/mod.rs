@@ -1,10 +1,10 @@
 //! The slot list of one owner: everybody who must hear of its end sits here.
 //!
 //! ```text
-//! SlotList   table   counter of collisions, then *[Desk], tag CLOSED
+//! SlotList   table   how crowded it is, then *[Desk], tag CLOSED
 //!            shard   head -> Block -> Block -> ..        overflow of the two slots below
 //!            inline  gate, slot
-//! Desk       shard   head -> Block -> ..                 one thread's own corner, made under contention only
+//! Desk       shard   head -> Block -> ..                 one thread's own corner, made for a crowd only
 //!            slots   13
 //! ```
 //!
@@ -23,6 +23,7 @@
 //!
 //! What an entry is, who owns the list, and what happens to those who are found. No context is known on this floor.
 
+mod crowd;
 mod cursor;
 mod desk;
 mod shard;
@@ -36,20 +37,15 @@ pub(crate) use shard::{Closed, Seat};
 pub(crate) use slot::{Entry, Kind, Left, Met};
 
 use crate::state::{Gates, State};
-use crate::sync::{self, AtomicPtr, Ordering, addr_bits, reclaim};
-use desk::{CLOSED, Desk, desk, desks};
+use crate::sync::{self, AtomicPtr, Ordering, reclaim};
+use crowd::{Crowd, Tally};
+use desk::{Desk, desk, desks};
 use shard::Shard;
 use slot::{Slot, Take};
 use std::ptr::{self, NonNull};
 
 /// Slots in the owner itself.
 const INLINE: usize = 2;
-
-/// So many collisions, or new blocks at four each, and every thread gets a desk of its own.
-#[cfg(not(feature = "loom"))]
-const CROWDED: usize = 16;
-#[cfg(feature = "loom")]
-const CROWDED: usize = 1;
 
 #[derive(Debug)]
 #[repr(C)]
@@ -88,7 +84,7 @@ impl SlotList {
                         open_behind(owner, Gates::BOTH, second, entry)?;
                     }
                     if collided {
-                        self.crowd(1);
+                        self.crowd(Crowd::Collided);
                     }
                     Ok(())
                 }
@@ -97,9 +93,9 @@ impl SlotList {
                     if !open.include(Gates::BOTH) && !owner.open(Gates::BOTH) {
                         return Err(Closed);
                     }
-                    let crowded = self.shard.take(entry, &mut placed)?;
-                    if crowded != 0 {
-                        self.crowd(crowded);
+                    let crowd = self.shard.take(entry, &mut placed)?;
+                    if crowd != Crowd::Nobody {
+                        self.crowd(crowd);
                     }
                     Ok(())
                 }
@@ -107,19 +103,17 @@ impl SlotList {
         }
     }
 
-    /// Counts collisions; past the limit it puts up the table.
+    /// Counts; past the limit it puts up the table.
     #[cold]
-    fn crowd(&self, by: usize) {
+    fn crowd(&self, crowd: Crowd) {
         // ORDERING: Relaxed. A guess for the compare-and-swap.
         let seen = self.table.load(Ordering::Relaxed);
-        if desks(seen).is_some() || addr_bits(seen, CLOSED) != 0 {
-            return;
-        }
-        let count = seen.addr() / 2 + by;
-        if count < CROWDED {
-            let counted = ptr::without_provenance_mut(count * 2);
-            // ORDERING: Relaxed. A lost count is no loss.
-            let _ = self.table.compare_exchange(seen, counted, Ordering::Relaxed, Ordering::Relaxed);
+        let Some(tally) = Tally::of(seen).map(|tally| tally.after(crowd)) else { return };
+        if !tally.is_crowded() {
+            if tally.word() != seen {
+                // ORDERING: Relaxed. A lost count is no loss.
+                let _ = self.table.compare_exchange(seen, tally.word(), Ordering::Relaxed, Ordering::Relaxed);
+            }
             return;
         }
         let table: Box<[Desk]> = (0..sync::shard_count()).map(|_| Desk::new()).collect();

@@ -22,6 +22,7 @@
 //!    sealing no hint to it can appear, and the one there may be is cleared before the block is retired.
 //! 3. Hint, head and `next` are followed only under a pin, by the owner's last handle, or from a seat that one occupies.
 
+use super::crowd::Crowd;
 use super::slot::{Entry, Left, Slot, Take};
 use crate::sync::reclaim::{self, Guard};
 use crate::sync::{AtomicPtr, Ordering, Tagged, addr_bits, every_sixteenth, prefetch, strip};
@@ -35,10 +36,6 @@ const ROVE: usize = 2;
 
 /// So many empty blocks at most are unlinked in one walk.
 const UNLINKED: usize = 64;
-
-/// How much a new block counts, and how much a collision, before every thread gets a desk of its own.
-const GROWN: usize = 4;
-const COLLIDED: usize = 1;
 
 /// Slots in a block: with the link and the way back to the shard it fills two cache lines.
 #[cfg(not(feature = "loom"))]
@@ -229,7 +226,7 @@ impl Block {
 struct Search<'a, F> {
     entry: Entry,
     placed: &'a mut F,
-    crowded: usize,
+    crowd: Crowd,
 }
 
 impl<F: FnMut(Seat)> Search<'_, F> {
@@ -245,7 +242,7 @@ impl<F: FnMut(Seat)> Search<'_, F> {
             // SAFETY: forwarded.
             match unsafe { slot.as_ref() }.take(self.entry, || (self.placed)(seat)) {
                 Take::Busy(false) => {}
-                Take::Busy(true) => self.crowded = COLLIDED,
+                Take::Busy(true) => self.crowd = Crowd::Collided,
                 done => return done,
             }
         }
@@ -259,16 +256,16 @@ impl Shard {
         Shard { head: null(), hint: null(), rover: null() }
     }
 
-    /// Finds a slot in the chain, or makes one. Says how crowded it was: [`GROWN`], [`COLLIDED`] or 0.
-    pub(super) fn take(&self, entry: Entry, placed: &mut impl FnMut(Seat)) -> Result<usize, Closed> {
-        let mut search = Search { entry, placed, crowded: 0 };
+    /// Finds a slot in the chain, or makes one. Says how crowded it was.
+    pub(super) fn take(&self, entry: Entry, placed: &mut impl FnMut(Seat)) -> Result<Crowd, Closed> {
+        let mut search = Search { entry, placed, crowd: Crowd::Nobody };
         let guard = reclaim::pin();
         // ORDERING: hint (reader).
         let hint = self.hint.load(Ordering::Acquire);
         if let Some(slot) = NonNull::new(hint.cast::<Slot>()) {
             // SAFETY: pinned, and the hint is cleared before its block is retired.
             match unsafe { search.look(Block::around(slot), Some(slot)) } {
-                Take::Taken => return Ok(search.crowded),
+                Take::Taken => return Ok(search.crowd),
                 Take::Closed => return Err(Closed),
                 // ORDERING: Relaxed. If somebody stored another hint meanwhile, that one stays.
                 Take::Busy(_) => {
@@ -281,12 +278,12 @@ impl Shard {
         if let Some(block) = NonNull::new(strip(head, CLOSED).cast::<Block>()) {
             // SAFETY: pinned, and linked a moment ago.
             match unsafe { search.look(block, None) } {
-                Take::Taken => return Ok(search.crowded),
+                Take::Taken => return Ok(search.crowd),
                 Take::Closed => return Err(Closed),
                 Take::Busy(_) => {}
             }
             match self.rove(&guard, Some(&mut search)) {
-                Take::Taken => return Ok(search.crowded),
+                Take::Taken => return Ok(search.crowd),
                 Take::Closed => return Err(Closed),
                 Take::Busy(_) => {}
             }
@@ -295,7 +292,7 @@ impl Shard {
     }
 
     /// Makes a block with the entry in it: the push is the registration.
-    fn push(&self, mut head: *mut (), search: &mut Search<'_, impl FnMut(Seat)>) -> Result<usize, Closed> {
+    fn push(&self, mut head: *mut (), search: &mut Search<'_, impl FnMut(Seat)>) -> Result<Crowd, Closed> {
         let block = NonNull::from(Box::leak(Box::new(Block::new(self))));
         let slot = Block::slot(block, 0);
         (search.placed)(Seat::chained(slot));
@@ -313,7 +310,7 @@ impl Shard {
             let pushed = block.as_ptr().cast::<()>();
             // ORDERING: chain (writer), and seat (writer) of the entry inside; closed (reader) on failure.
             match self.head.compare_exchange_weak(head, pushed, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Ok(GROWN),
+                Ok(_) => return Ok(Crowd::Grown),
                 Err(now) => head = now,
             }
         }
