@@ -50,7 +50,7 @@ pub(crate) trait Life: Clone + Send + Sync + 'static {
     fn request(client: &Self::Client) -> Self::Request;
     fn attempt<F: Future + Send>(
         request: &Self::Request,
-        future: F,
+        future: Pin<&mut F>,
     ) -> impl Future<Output = Result<F::Output, Ended>> + Send;
     /// Whether the request has ended.
     fn is_over(request: &Self::Request) -> bool;
@@ -88,7 +88,7 @@ impl Life for Bare {
         connection.await;
     }
     fn request(_: &()) {}
-    async fn attempt<F: Future + Send>(_: &(), future: F) -> Result<F::Output, Ended> {
+    async fn attempt<F: Future + Send>(_: &(), future: Pin<&mut F>) -> Result<F::Output, Ended> {
         Ok(future.await)
     }
     fn is_over(_: &()) -> bool {
@@ -165,7 +165,7 @@ pub(crate) mod contexts {
             Request { ctx, handle, until: now + TIMEOUT, done: None }
         }
 
-        async fn attempt<F: Future + Send>(request: &Request, future: F) -> Result<F::Output, Ended> {
+        async fn attempt<F: Future + Send>(request: &Request, future: Pin<&mut F>) -> Result<F::Output, Ended> {
             let head = request.ctx.run(future).await.map_err(|_| Ended)?;
             // There is a head: the time of the whole request holds from here.
             if request.handle.reset_deadline(request.until) { Ok(head) } else { Err(Ended) }
@@ -290,7 +290,7 @@ pub(crate) mod tokens {
             Request { token: client.token.child_token(), until: Instant::now() + TIMEOUT, ends: None }
         }
 
-        async fn attempt<F: Future + Send>(request: &Request, future: F) -> Result<F::Output, Ended> {
+        async fn attempt<F: Future + Send>(request: &Request, future: Pin<&mut F>) -> Result<F::Output, Ended> {
             tokio::select! {
                 biased;
                 () = request.token.cancelled() => Err(Ended),

@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context as Task, Poll, ready};
 use tokio::net::{TcpListener, TcpStream};
@@ -73,7 +73,11 @@ async fn answer<L: Life>(
     let (mut head, body) = request.into_parts();
     head.headers.remove(header::CONNECTION);
     head.version = Version::HTTP_11;
-    let head = L::attempt(&life, exchange(&proxy, &life, Request::from_parts(head, body))).await;
+    let head = {
+        // Pinned here, and lent from here on: a future that is handed on by value is copied at each step of the way.
+        let exchange = pin!(exchange(&proxy, &life, Request::from_parts(head, body)));
+        L::attempt(&life, exchange).await
+    };
     let (response, line) = match head {
         Ok(Ok(head)) => head,
         Ok(Err(_)) => return refuse(StatusCode::BAD_GATEWAY),
