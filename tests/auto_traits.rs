@@ -4,7 +4,9 @@
 use ripcord::budget::{Backoff, Failure, Hedge, Retry, RetryBudget, Sleep};
 use ripcord::group::{Join, Panicked, SpawnError, Task};
 use ripcord::shutdown::{self, Guard, Overdue, Report, Tracker};
-use ripcord::{AfterFunc, CancelGuard, CancelHandle, Cause, Config, Context, Done, DoneOwned, Error, Group, Run, Shutdown};
+use ripcord::{
+    AfterFunc, CancelGuard, CancelHandle, Cause, Config, Context, Done, DoneOwned, Error, Group, Run, Shutdown,
+};
 use std::fmt::{Debug, Display};
 use std::future::Future;
 use std::hash::Hash;

@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::error::Error;
-use crate::node::Waiting;
+use crate::node::{Node, Waiting};
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -34,6 +34,7 @@ impl UnwindSafe for DoneOwned {}
 impl RefUnwindSafe for DoneOwned {}
 
 /// One poll of either future.
+#[inline]
 fn poll_end(ctx: &Context, waiting: &mut Option<Waiting>, cx: &mut task::Context<'_>) -> Poll<Error> {
     let Some(node) = ctx.scope() else { return Poll::Pending };
     if let Some(error) = node.err() {
@@ -43,6 +44,11 @@ fn poll_end(ctx: &Context, waiting: &mut Option<Waiting>, cx: &mut task::Context
     if waiting.as_ref().is_some_and(|known| known.has(cx.waker())) {
         return Poll::Pending;
     }
+    poll_afresh(node, waiting, cx)
+}
+
+/// Another waker than before, or the first.
+fn poll_afresh(node: &Node, waiting: &mut Option<Waiting>, cx: &mut task::Context<'_>) -> Poll<Error> {
     // Copying a waker is user code: if it panics, nothing has changed.
     Waiting::register(waiting, node, cx.waker().clone());
     if waiting.is_some() {
@@ -139,16 +145,20 @@ impl<F: Future> Future for Run<'_, F> {
         let mut this = self.project();
         let future = this.future.as_mut().as_pin_mut().expect("polled after it was ready");
         // The end first, then the future.
-        let output = match this.done.ctx.err() {
-            Some(error) => Err(error),
+        let error = match this.done.ctx.err() {
+            Some(error) => error,
             None => match future.poll(cx) {
-                Poll::Ready(output) => Ok(output),
-                Poll::Pending => Err(ready!(Pin::new(&mut *this.done).poll(cx))),
+                Poll::Ready(output) => {
+                    this.future.set(None);
+                    this.done.waiting = None;
+                    return Poll::Ready(Ok(output));
+                }
+                Poll::Pending => ready!(poll_end(this.done.ctx, &mut this.done.waiting, cx)),
             },
         };
         this.future.set(None);
         this.done.waiting = None;
-        Poll::Ready(output)
+        Poll::Ready(Err(error))
     }
 }
 

@@ -10,7 +10,7 @@
 
 use super::cancel::By;
 use super::told::{Garbage, Told};
-use super::{Node, bequest, release};
+use super::{Node, bequest, leaf, release};
 use crate::base::Base;
 use crate::config::{self, Executor};
 use crate::hook::{Hook, Job};
@@ -152,7 +152,7 @@ pub(crate) unsafe fn drop_handle(node: NonNull<Node>) {
         return;
     }
     // SAFETY: that was the last handle.
-    if !unsafe { release::leave_as_leaf(node) } {
+    if !unsafe { leaf::leave_as_leaf(node) } {
         // SAFETY: as above, and the node is still there.
         unsafe { drop_last(node) };
     }
@@ -161,11 +161,17 @@ pub(crate) unsafe fn drop_handle(node: NonNull<Node>) {
 /// # Safety
 ///
 /// The last handle of the node is gone.
-#[cold]
+#[inline(never)]
 unsafe fn drop_last(node: NonNull<Node>) {
+    // SAFETY: forwarded.
+    let orphans = unsafe { release::orphan(node) };
+    // SAFETY: the last handle is gone.
+    if orphans == 0 && unsafe { leaf::leave_emptied(node) } {
+        return;
+    }
     let mut told = Told::default();
     // SAFETY: forwarded.
-    unsafe { release::last_handle_gone(node, &mut told) };
+    unsafe { release::last_handle_gone(node, orphans, &mut told) };
     told.tell_alone();
 }
 
