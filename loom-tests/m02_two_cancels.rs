@@ -8,7 +8,7 @@ use crate::support::{said, three};
 #[cfg(not(crossbeam_loom))]
 #[test]
 fn both_return_after_the_end() {
-    explore("M2 both return after the end", preemptions(1, Some(2)), || {
+    explore("M2 both return after the end", preemptions(2, Some(3)), || {
         let (top, one) = root();
         let other = one.clone();
         let (middle, _own) = top.with_cancel();
@@ -45,7 +45,7 @@ fn a_second_cancel_of_a_leaf() {
 #[cfg(not(crossbeam_loom))]
 #[test]
 fn the_gate_is_left_between_two_cancels() {
-    explore("M2 the gate is left between two cancels", preemptions(1, Some(2)), || {
+    explore("M2 the gate is left between two cancels", preemptions(2, Some(3)), || {
         let (top, one) = root();
         let other = one.clone();
         let gate = top.with_cancel();

@@ -44,6 +44,8 @@ fn ended_child_leaves_with_its_cause() {
     explore("M3 ended child leaves with its cause", preemptions(4, None), || {
         let (parent, handle) = root();
         let (child, own) = parent.with_cancel();
+        // No leaf: those are propagated as they end.
+        drop(child.with_cancel());
         let dropped = Dropped::default();
         let cause = ripcord::Cause::new(Told(dropped.token()));
         let kept = cause.clone();

@@ -44,7 +44,7 @@ fn one_sitter_in_the_old_block(parent: &Context) -> (Vec<Child>, Child) {
 
 #[test]
 fn block_is_retired_while_canceled() {
-    explore("M11 block is retired while canceled", ALL, || {
+    explore("M11 block is retired while canceled", preemptions(4, None), || {
         let (parent, handle) = root();
         let (all, last) = one_sitter_in_the_old_block(&parent);
         drop(last);

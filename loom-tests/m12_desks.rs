@@ -1,11 +1,11 @@
 //! M12: an owner gets crowded and puts up desks, while it is canceled. A closed table word refuses the table; a table that
 //! came first is closed with everything at its desks.
 
-use crate::support::{ALL, both, explore, root};
+use crate::support::{ALL, both, explore, preemptions, root};
 
 #[test]
 fn desks_are_put_up_while_canceled() {
-    explore("M12 desks are put up while canceled", ALL, || {
+    explore("M12 desks are put up while canceled", preemptions(3, Some(4)), || {
         let (parent, handle) = root();
         let inline = [parent.with_cancel(), parent.with_cancel()];
         let ours = parent.clone();
@@ -26,6 +26,22 @@ fn two_threads_crowd() {
             both(move || (ours.with_cancel(), ours.with_cancel()), || [parent.with_cancel(), parent.with_cancel()]);
         handle.cancel();
         assert!(more.iter().chain([&first, &second]).all(|(ctx, _)| ctx.is_done()), "found at every desk");
+    });
+}
+
+#[test]
+fn nobody_is_born_live_at_a_desk_below_a_parent_seen_ended() {
+    explore("M12 birth at a desk of a parent seen ended", preemptions(3, Some(4)), || {
+        let (parent, handle) = root();
+        let _others = [parent.with_cancel(), parent.with_cancel(), parent.with_cancel()];
+        both(
+            move || handle.cancel(),
+            || {
+                let ended = parent.is_done();
+                let (child, _own) = parent.with_cancel();
+                assert!(!ended || child.is_done(), "born live below an ended parent");
+            },
+        );
     });
 }
 

@@ -42,6 +42,19 @@ fn two_waiters() {
 }
 
 #[test]
+fn two_cancels() {
+    explore("M14 two cancels, one waiter", preemptions(3, Some(4)), || {
+        let (ctx, one) = root();
+        let other = one.clone();
+        let wakes = Count::default();
+        let mut done = pin!(ctx.done());
+        assert_eq!(done.as_mut().poll(&mut Task::from_waker(&wakes.waker())), Poll::Pending);
+        both(move || one.cancel(), move || other.cancel());
+        assert_eq!(wakes.get(), 1, "told once");
+    });
+}
+
+#[test]
 fn wake_shows_what_was_before() {
     explore("M14 ready shows what was before", ALL, || {
         let (ctx, handle) = root();

@@ -1,21 +1,15 @@
-//! Who may tell an entry of the end: one word, won once.
-//!
-//! # States
+//! Who has a hook's function: one word, won once.
 //!
 //! ```text
-//! WAITING ──claim──> CLAIMED ──told──> TOLD
-//!    └──────leave──────> LEFT <──leave──┘
+//! WAITING ──claim──> CLAIMED      a canceler calls it, or drops it if nothing ever will
+//!    └──────stop───> STOPPED      its owner takes it back
 //! ```
-//!
-//! An entry has an owner (a future, an `AfterFunc`) and at most one claimer (a canceler). Whoever comes second gives
-//! the entry's memory back.
 
 use crate::sync::{AtomicU32, Ordering};
 
 const WAITING: u32 = 0;
 const CLAIMED: u32 = 1;
-const TOLD: u32 = 2;
-const LEFT: u32 = 3;
+const STOPPED: u32 = 2;
 
 #[derive(Debug)]
 pub(crate) struct Claim(AtomicU32);
@@ -25,33 +19,19 @@ impl Claim {
         Claim(AtomicU32::new(WAITING))
     }
 
-    /// The canceler's side: true for exactly one, and only while the owner waits.
+    /// The canceler's side: true for exactly one, and only while nobody has stopped it.
     pub(crate) fn claim(&self) -> bool {
         self.win(CLAIMED)
     }
 
-    /// The owner's side, when it must know whether it prevented the telling.
+    /// The owner's side: true for exactly one, and only while nobody has claimed it.
     pub(crate) fn stop(&self) -> bool {
-        self.win(LEFT)
+        self.win(STOPPED)
     }
 
     fn win(&self, state: u32) -> bool {
         // ORDERING: claim (both ends). The winner sees what the other side published before.
         self.0.compare_exchange(WAITING, state, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
-
-    /// The claimer is through. True: the owner has left meanwhile, and the memory is the claimer's to give back.
-    #[must_use]
-    pub(crate) fn told(&self) -> bool {
-        // ORDERING: claim (both ends).
-        self.0.swap(TOLD, Ordering::AcqRel) == LEFT
-    }
-
-    /// The owner leaves. True: nobody is telling, and the memory is the owner's to give back.
-    #[must_use]
-    pub(crate) fn leave(&self) -> bool {
-        // ORDERING: claim (both ends).
-        self.0.swap(LEFT, Ordering::AcqRel) != CLAIMED
     }
 
     /// Whether anybody may still be told.

@@ -13,7 +13,7 @@
 //! Either the slot is taken before the canceler closes it: then the canceler finds the signal and its waker. Or the slot
 //! is closed first: then taking it fails, and the context has ended. A later poll with the same waker has nothing to do.
 
-use crate::claim::Claim;
+use crate::refs::RefCount;
 use crate::slots::Seat;
 use crate::sync::{Canary, UnsafeCell, reclaim, stock};
 use std::ptr::{self, NonNull};
@@ -21,13 +21,14 @@ use std::task::{RawWakerVTable, Waker};
 
 #[repr(align(16))]
 pub(crate) struct Signal {
-    /// The claimer's when it is claimed, the owner's when it sits in no slot. What it knows of a waker (see [`Likeness`])
+    /// The teller's when there is one, the owner's when it sits in no slot. What it knows of a waker (see [`Likeness`])
     /// holds while the waker is in here.
     waker: UnsafeCell<Option<Waker>>,
-    claim: Claim,
+    /// The owner, and who tells it.
+    parties: RefCount,
     /// The owner's: where it sits.
     seat: UnsafeCell<Option<Seat>>,
-    /// The claimer's queue.
+    /// The teller's queue.
     next: UnsafeCell<*mut Signal>,
     canary: Canary,
 }
@@ -52,7 +53,7 @@ impl Signal {
         let signal = Signal {
             // ORDERING: waker (writer). Before the signal is published.
             waker: UnsafeCell::new(Some(waker)),
-            claim: Claim::new(),
+            parties: RefCount::new(2),
             seat: UnsafeCell::new(None),
             next: UnsafeCell::new(ptr::null_mut()),
             canary: Canary::new(),
@@ -97,22 +98,22 @@ impl Signal {
         })
     }
 
-    /// A canceler found it: true for the one that will wake it.
-    pub(crate) fn claim(&self) -> bool {
+    /// A canceler found it.
+    #[inline]
+    pub(crate) fn met(&self) {
         self.canary.touch();
-        self.claim.claim()
     }
 
     /// Wakes whoever waits: user code, which may panic.
     ///
     /// # Safety
     ///
-    /// The caller claimed it.
+    /// The caller is the teller.
     pub(crate) unsafe fn wake(this: NonNull<Signal>) {
-        // SAFETY: claimed: it stays until it has been told.
+        // SAFETY: it stays until it has been told.
         let signal = unsafe { this.as_ref() };
         // ORDERING: waker (reader). It came with the slot.
-        // SAFETY: claimed.
+        // SAFETY: the teller's.
         if let Some(waker) = unsafe { signal.replace(None) } {
             waker.wake();
         }
@@ -122,10 +123,10 @@ impl Signal {
     ///
     /// # Safety
     ///
-    /// The caller claimed it and does not touch it again.
+    /// The caller is the teller, and does not touch it again.
     pub(crate) unsafe fn told(this: NonNull<Signal>) {
-        // SAFETY: claimed: the owner leaves the memory to us.
-        if unsafe { this.as_ref() }.claim.told() {
+        // SAFETY: the second of two to be through with it gives it back.
+        if unsafe { this.as_ref() }.parties.release() {
             // SAFETY: the owner is gone, its slot is vacated, and helpers may still be looking.
             unsafe { Signal::retire(this) };
         }
@@ -138,8 +139,8 @@ impl Signal {
     /// The caller is the owner, has vacated the slot, and does not touch the signal again.
     pub(crate) unsafe fn leave(this: NonNull<Signal>) {
         // SAFETY: ours until we say that we left.
-        if unsafe { this.as_ref() }.claim.leave() {
-            // SAFETY: nobody claims it any more; cancelers may still be looking.
+        if unsafe { this.as_ref() }.parties.release() {
+            // SAFETY: it has been told; helpers may still be looking.
             unsafe { Signal::retire(this) };
         }
     }
@@ -166,7 +167,7 @@ impl Signal {
         let signal = unsafe { this.as_ref() };
         // SAFETY: nobody is telling, or will.
         let unused = unsafe { signal.replace(None) };
-        // SAFETY: unreachable from any slot, and given back once: the claim word says by whom.
+        // SAFETY: unreachable from any slot, and given back once, by the last of two.
         unsafe { reclaim::pin().retire(this.as_ptr().cast(), Signal::bury) };
         drop(unused);
     }

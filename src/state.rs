@@ -3,7 +3,8 @@
 //! # States
 //!
 //! ```text
-//! 0                                     live
+//! 0                                     live, and nobody ever sat in its slots
+//! FIRST, or FIRST | SECOND              live; these gates are open: see `slots`
 //! cause       | kind                    ended here; the word owns a share of the cause (null: the plain error)
 //! origin      | kind | INHERITED        ended by an ancestor; the word points to the state of the one that ended first
 //! ...         | PROPAGATED              the same, and so is everything below
@@ -11,34 +12,47 @@
 //!
 //! # Invariants
 //!
-//! 1. A word that is not 0 changes only by gaining PROPAGATED, and by losing its cause when its node is taken apart.
+//! 1. A live word has no kind. It changes only by gaining gates and by its end; from then on only by gaining PROPAGATED, and
+//!    by losing its cause when its node is taken apart.
 //! 2. The pointer of an INHERITED word stays valid while its context lives: every context between it and the origin
 //!    keeps its parent alive by the slot it sits in, or by a counted reference.
 //! 3. Kind and cause are one word, so no observer sees one without the other, and racing cancels need no second step.
+//! 4. Gates and end are one word: a gate is opened before the end, and the canceler looks behind it, or never. So a context
+//!    with no gate open ends together with everything that could be below it, in one step.
 //!
 //! # Orderings
 //!
 //! *end*: [`State::begin`] releases, every look acquires. What happened before the end is seen by whoever sees the end.
+//! *gate*: [`State::open`] releases the seat that was taken, whoever sees the end acquires it.
 
 use crate::cause::{Cause, KIND, error_of, kind_bits};
 use crate::error::Error;
-use crate::sync::{AtomicPtr, Ordering, addr_bits, strip};
+use crate::sync::{AtomicPtr, Ordering, addr_bits, guess, strip};
 use crate::trace::{Sort, Whose};
 use std::ptr;
 
 const INHERITED: usize = 0b0100;
 const PROPAGATED: usize = 0b1000;
+// Only in a live word.
+const FIRST: usize = 0b0100;
+const SECOND: usize = 0b1000;
 const BITS: usize = KIND | INHERITED | PROPAGATED;
 
 /// The word of a context that has ended, without PROPAGATED.
 #[derive(Copy, Clone)]
 pub(crate) struct Ended(*mut ());
 
+/// Which gates of a live context are open.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Gates(usize);
+
 /// What [`State::begin`] found.
 #[must_use]
 pub(crate) enum Begin {
     /// The context was live and is now ended by us.
     First,
+    /// The same, and it is propagated too: no gate was open.
+    Leaf,
     /// It had ended, its descendants may not have: help.
     Again,
     /// It and everything below had ended.
@@ -80,6 +94,22 @@ impl Ended {
     }
 }
 
+impl Gates {
+    pub(crate) const FIRST: Gates = Gates(FIRST);
+    pub(crate) const BOTH: Gates = Gates(FIRST | SECOND);
+
+    #[inline]
+    pub(crate) fn include(self, others: Gates) -> bool {
+        self.0 & others.0 == others.0
+    }
+}
+
+/// Whether a word is one of a context that has ended.
+#[inline(always)]
+fn has_ended(word: *mut ()) -> bool {
+    addr_bits(word, KIND) != 0
+}
+
 impl State {
     pub(crate) fn live() -> State {
         State(AtomicPtr::new(ptr::null_mut()))
@@ -94,28 +124,28 @@ impl State {
     #[inline(always)]
     pub(crate) fn is_done(&self) -> bool {
         // ORDERING: end (reader).
-        !self.0.load(Ordering::Acquire).is_null()
+        has_ended(self.0.load(Ordering::Acquire))
     }
 
     /// How it ended, and by whose end.
     pub(crate) fn sort(&self) -> Option<Sort> {
         // ORDERING: end (reader).
         let word = self.0.load(Ordering::Acquire);
-        (!word.is_null()).then(|| Ended(word).sort())
+        has_ended(word).then(|| Ended(word).sort())
     }
 
     #[inline(always)]
     pub(crate) fn err(&self) -> Option<Error> {
         // ORDERING: end (reader).
         let word = self.0.load(Ordering::Acquire);
-        (!word.is_null()).then(|| error_of(word.addr()))
+        has_ended(word).then(|| error_of(word.addr()))
     }
 
     /// The first cause that ended this context. Constant time, however deep the tree: the word names the origin.
     pub(crate) fn cause(&self) -> Option<Cause> {
         // ORDERING: end (reader).
         let word = self.0.load(Ordering::Acquire);
-        if word.is_null() {
+        if !has_ended(word) {
             return None;
         }
         let own = if word.addr() & INHERITED == 0 {
@@ -132,29 +162,60 @@ impl State {
 
     /// Ends the context unless it has ended: the first cancel wins.
     ///
-    /// | before               | after  | answer     |
-    /// |----------------------|--------|------------|
-    /// | 0                    | ended  | First      |
-    /// | ended otherwise      | same   | Again      |
-    /// | ended and PROPAGATED | same   | Propagated |
+    /// | before               | after            | answer     |
+    /// |----------------------|------------------|------------|
+    /// | 0                    | ended PROPAGATED | Leaf       |
+    /// | gates                | ended            | First      |
+    /// | ended otherwise      | same             | Again      |
+    /// | ended and PROPAGATED | same             | Propagated |
     #[inline]
     pub(crate) fn begin(&self, ended: Ended) -> Begin {
-        // ORDERING: end (writer). Release: what led to the end, the cause's content with it, is seen with it. Acquire on
-        // failure: we may go on below a context that somebody else marked.
-        // propagated (reader) likewise.
-        match self.0.compare_exchange(ptr::null_mut(), ended.0, Ordering::AcqRel, Ordering::Acquire) {
-            Ok(_) => Begin::First,
-            Err(word) if addr_bits(word, PROPAGATED) != 0 => Begin::Propagated,
-            Err(_) => Begin::Again,
+        // ORDERING: end (reader), propagated (reader): we may go on below a context that somebody else marked, or return.
+        let mut seen = guess(&self.0, Ordering::Acquire);
+        while !has_ended(seen) {
+            let leaf = seen.is_null();
+            let word = if leaf { ended.0.map_addr(|a| a | PROPAGATED) } else { ended.0 };
+            // ORDERING: end (writer), gate (reader). Release: what led to the end, the cause's content with it, is seen with
+            // it. Acquire: who was registered behind an open gate is found there. On failure as for the first look.
+            match self.0.compare_exchange(seen, word, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) if leaf => return Begin::Leaf,
+                Ok(_) => return Begin::First,
+                Err(now) => seen = now,
+            }
         }
+        if addr_bits(seen, PROPAGATED) != 0 { Begin::Propagated } else { Begin::Again }
+    }
+
+    /// Which gates are open; `None` once the context has ended.
+    #[inline]
+    pub(crate) fn gates(&self) -> Option<Gates> {
+        // ORDERING: Relaxed. A gate that is open stays open; who is told of the end looks again.
+        let word = self.0.load(Ordering::Relaxed);
+        (!has_ended(word)).then(|| Gates(word.addr()))
+    }
+
+    /// Opens gates, for whoever has taken the seat at one, or is about to go past them. False: the context has ended.
+    #[cold]
+    pub(crate) fn open(&self, gates: Gates) -> bool {
+        // ORDERING: Relaxed. A guess for the compare-and-swap.
+        let mut seen = guess(&self.0, Ordering::Relaxed);
+        while !has_ended(seen) {
+            let open = seen.map_addr(|a| a | gates.0);
+            // ORDERING: gate (writer). A canceler that stops at a seat that was never taken must see those that were.
+            match self.0.compare_exchange_weak(seen, open, Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(now) => seen = now,
+            }
+        }
+        false
     }
 
     /// Everything below has ended too.
     #[inline]
     pub(crate) fn set_propagated(&self) {
-        // ORDERING: Relaxed: a word that is not 0 gains this bit, or loses its cause to `take_cause`.
+        // ORDERING: Relaxed: an ended word gains this bit, or loses its cause to `take_cause`.
         let word = self.0.load(Ordering::Relaxed);
-        debug_assert!(!word.is_null(), "propagated before it ended");
+        debug_assert!(has_ended(word), "propagated before it ended");
         let propagated = word.map_addr(|a| a | PROPAGATED);
         if word.addr() & INHERITED != 0 || strip(word, BITS).is_null() {
             // Nobody writes anything else over a word that owns no cause: a store is enough.
@@ -172,7 +233,7 @@ impl State {
     pub(crate) fn bequest(&self) -> Option<Ended> {
         // ORDERING: end (reader).
         let word = self.0.load(Ordering::Acquire);
-        if word.is_null() {
+        if !has_ended(word) {
             return None;
         }
         if word.addr() & INHERITED != 0 {

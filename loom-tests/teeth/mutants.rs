@@ -26,11 +26,9 @@ macro_rules! mutants {
 
 mutants! {
     // seat, closed, vacate, orphan: the slot.
-    "closed: closing looks, but does not tag", ["m01_register::child_at_the_gate"], "slots/slot.rs":
+    "closed: closing looks, but does not tag", ["m25_gates::at_an_open_gate"], "slots/slot.rs":
         "let before = «self.0.set_bits(CLOSED, Ordering::AcqRel)»;" => "self.0.load(Ordering::Acquire)";
-    "closed: a closed slot is taken for a busy one", ["m01_register::child_at_the_gate"], "slots/slot.rs":
-        "if «addr_bits(seen, CLOSED) == 0» {" => "addr_bits(seen, CLOSED) <= CLOSED";
-    "seat: closing does not acquire, nor the look before", ["m01_register::child_at_the_gate"], "slots/slot.rs":
+    "seat: closing does not acquire, nor the look before", ["m25_gates::at_an_open_gate"], "slots/slot.rs":
         "let before = «self.0.set_bits(CLOSED, Ordering::AcqRel)»;" =>
         "let seen = self.0.load(Ordering::Relaxed); if addr_bits(seen, CLOSED) != 0 { seen } else \
          { self.0.swap(seen.map_addr(|a| a | CLOSED), Ordering::Release) }";
@@ -38,8 +36,6 @@ mutants! {
         ["m06_reuse::one_leaves_two_come", "m07_comings_and_goings::register_leave_cancel"], "slots/slot.rs":
         "match «self.0.compare_exchange(seen, entry.0.as_ptr(), Ordering::AcqRel, Ordering::Acquire)» {" =>
         "Ok::<_, *mut ()>(self.0.swap(entry.0.as_ptr(), Ordering::AcqRel))";
-    "closed: taken without a look at the tag", ["m07_comings_and_goings::register_leave_cancel"], "slots/slot.rs":
-        "if «addr_bits(seen, CLOSED) != 0» { Take::Closed }" => "false";
     "closed: who leaves a closed slot frees at once", ["m03_leave::waiter_leaves"], "slots/slot.rs":
         "return Left { closed: «addr_bits(seen, CLOSED) != 0»," => "false";
     "closed: a leaf that leaves a closed slot frees at once", ["m03_leave::child_leaves",
@@ -79,18 +75,18 @@ mutants! {
         "let table = «list.table.set_bits(CLOSED, Ordering::AcqRel)»;" => "list.table.load(Ordering::Acquire)";
 
     // end, propagated: the state.
-    "end: the parent's state is not looked at before the slot", ["m09_born_ended::child_of_an_ended_parent"],
+    "end: the parent's state is not looked at before the slot", ["m12_desks::nobody_is_born_live_at_a_desk_below_a_parent_seen_ended"],
         "node/spawn.rs":
         "if «parent.state.is_done()» {" => "false";
     "end: a second reason overwrites the first", ["m16_reasons::two_causes"], "state.rs":
-        "match «self.0.compare_exchange(ptr::null_mut(), ended.0, Ordering::AcqRel, Ordering::Acquire)» {" =>
-        "Some(self.0.swap(ended.0, Ordering::AcqRel)).map(|w| if w.is_null() { Ok(w) } else { Err(w) }).unwrap()";
+        "match «self.0.compare_exchange(seen, word, Ordering::AcqRel, Ordering::Acquire)» {" =>
+        "Ok::<*mut (), *mut ()>(self.0.swap(word, Ordering::AcqRel))";
     "propagated: a second cancel does not help",
         ["m02_two_cancels::both_return_after_the_end", "m08_helping::above_and_below"], "node/cancel.rs":
-        "if «matches!(begun, Begin::Propagated)» {" => "true";
+        "«matches!(begun, Begin::First | Begin::Again)»" => "matches!(begun, Begin::First)";
     "propagated: said before everything below has ended", ["m02_two_cancels::both_return_after_the_end"],
         "node/cancel.rs":
-        "            return false;\n        }\n        «true»" => "self.state.set_propagated(); true";
+        "«matches!(begun, Begin::First | Begin::Again)»" => "{ if $BROKEN { self.state.set_propagated() } $OLD }";
     "end: a cause that was taken out is written back", ["m03_leave::ended_child_leaves_with_its_cause"], "state.rs":
         "let _ = «self.0.compare_exchange(word, propagated, Ordering::Release, Ordering::Relaxed)»;" =>
         "self.0.store(propagated, Ordering::Release); Ok::<*mut (), *mut ()>(word)";
@@ -120,15 +116,38 @@ mutants! {
         "if «unsafe { hook.as_ref() }.claim()» {" => "unsafe { hook.as_ref() }.claim() | true";
     "claim: stopped without being claimed", ["m03_leave::function_is_stopped_or_called"], "hook.rs":
         "«self.claim.stop()»" => "self.claim.stop() | true";
-    "claim: who leaves frees what is being woken", ["m17_waker_change::dropped_while_woken"], "claim.rs":
-        "self.0.swap(LEFT, Ordering::AcqRel) «!= CLAIMED»" => "$OLD || $BROKEN";
-    "waker: not in place when the slot is taken", ["m14_signal::first_poll"], "signal.rs":
+    "last-ref: who leaves frees what is being woken", ["m17_waker_change::dropped_while_woken"], "signal.rs":
+        "/// The owner leaves a slot that a canceler has seen.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the owner, has vacated the slot, and does not touch the signal again.
+    pub(crate) unsafe fn leave(this: NonNull<Signal>) {
+        // SAFETY: ours until we say that we left.
+        if «unsafe { this.as_ref() }.parties.release()» {" => "$OLD || $BROKEN";
+    "closed: who is met twice is told twice", ["m14_signal::two_cancels"],
+        "node/cancel.rs":
+        "if «first» {" => "first | true";
+
+    // gate: what an end passes by.
+    "gate: a context with somebody behind its gates ends as a leaf", ["m01_register::child_at_the_gate"], "state.rs":
+        "let leaf = «seen.is_null()»;" => "true";
+    "gate: who comes too late stays", ["m01_register::child_at_the_gate"], "slots/mod.rs":
+        "if «!owner.open(gates)» && seat.leave_untagged(entry) {" => "{ owner.open(gates); false }";
+    "gate: who comes too late stands up although it was found", ["m25_gates::second_comer_cancels"], "slots/mod.rs":
+        "if !owner.open(gates) && «seat.leave_untagged(entry)» {" => "{ seat.leave_untagged(entry); true }";
+    "gate: past the gates without opening them", ["m25_gates::past_both_gates"], "slots/mod.rs":
+        "if !open.include(Gates::BOTH) && «!owner.open(Gates::BOTH)» {" => "false";
+    "gate: one gate does for two", ["m01_register::child_behind_the_gate"], "slots/mod.rs":
+        "if «!open.include(Gates::BOTH)» {
+                        open_behind" => "!open.include(Gates::FIRST)";    "waker: not in place when the slot is taken", ["m14_signal::first_poll"], "signal.rs":
         "waker: UnsafeCell::new(«Some(waker)»)," => "drop(waker); None";
     "waker: another one does not come in its place", ["m17_waker_change::second_poll_with_another_waker"],
         "node/registering.rs":
         "let old = «unsafe { free.replace(Some(waker)) }»;" => "let _ = free; Some(waker)";
     "waker: it changes where a canceler looks", ["m17_waker_change::second_poll_with_another_waker"], "node/registering.rs":
-        "if «left.closed» {" => "false";
+        "if «unsafe { seat.leave_untagged(entry) }» {" =>
+        "unsafe { seat.leave_untagged(entry) || { let _ = seat.leave(entry); true } }";
     "closed: a merge does not heed its other parent", ["m13_merge::merged_while_the_other_ends"], "node/spawn.rs":
         "«node.end(bequest(parent));»" => "let _ = bequest(parent);";
 
@@ -194,7 +213,8 @@ mutants! {
         "node/attached.rs":
         "if «attached.is_null()» {\n                return;" => "true";
     "attached: not told of an end that came as it was made", ["m23_attached::first_use_as_it_ends"], "node/registering.rs":
-        "hang(thing, «Box::new(waiting?)»))" => "Box::new(waiting)";
+        "let waiting = «Waiting::register(self, waker)?»;" =>
+        "match Waiting::register(self, waker) { Some(waiting) => waiting, None => return Some(self.attached.hang(thing, Box::new(()))) }";
 
     // guards.
     "guards: who leaves does not ask whether the shutdown has begun", ["m24_guards::two_leave"], "shutdown/shared.rs":

@@ -2,9 +2,10 @@
 
 use super::Context;
 use crate::error::Error;
-use crate::node::{Node, Waiting};
+use crate::node::Waiting;
 use pin_project_lite::pin_project;
 use std::fmt;
+use std::mem::{forget, replace};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::task::{self, Poll, ready};
@@ -41,16 +42,17 @@ fn poll_end(ctx: &Context, waiting: &mut Option<Waiting>, cx: &mut task::Context
         return Poll::Ready(error);
     }
     // ORDERING: waker (writer). When this returns pending, the waker sits where the canceler will find it.
-    if waiting.as_ref().is_some_and(|known| known.has(cx.waker())) {
-        return Poll::Pending;
-    }
-    poll_afresh(node, waiting, cx)
-}
-
-/// Another waker than before, or the first.
-fn poll_afresh(node: &Node, waiting: &mut Option<Waiting>, cx: &mut task::Context<'_>) -> Poll<Error> {
     // Copying a waker is user code: if it panics, nothing has changed.
-    Waiting::register(waiting, node, cx.waker().clone());
+    let registered = match waiting {
+        Some(known) if known.has(cx.waker()) => return Poll::Pending,
+        Some(_) => {
+            let waker = cx.waker().clone();
+            waiting.take().and_then(|known| known.change(node, waker))
+        }
+        None => Waiting::register(node, cx.waker().clone()),
+    };
+    // There is none by now: the compiler is spared the drop.
+    forget(replace(waiting, registered));
     if waiting.is_some() {
         return Poll::Pending;
     }

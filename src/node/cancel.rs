@@ -43,10 +43,11 @@ impl Visitor for Canceler<'_> {
         node.state.set_propagated();
     }
 
-    unsafe fn signal(&mut self, signal: NonNull<Signal>) {
+    unsafe fn signal(&mut self, signal: NonNull<Signal>, first: bool) {
         // SAFETY: forwarded.
-        if unsafe { signal.as_ref() }.claim() {
-            // SAFETY: claimed.
+        unsafe { signal.as_ref() }.met();
+        if first {
+            // SAFETY: nobody else will tell it.
             unsafe { self.told.signals.push(signal) };
         }
     }
@@ -94,8 +95,9 @@ impl Node {
         self.canary.touch();
         // SAFETY: the caller keeps the node; the state is offered the end next.
         let words = Ends::heard(|| ended.sort(), || unsafe { self.words(ended) });
-        match self.state.begin(ended) {
-            Begin::First => {
+        let begun = self.state.begin(ended);
+        match begun {
+            Begin::First | Begin::Leaf => {
                 told.ends.marked(|| ended.sort(), words);
                 trace::disarmed(NEVER, || self.fired(ended), clock::now);
                 // A reminder that surfaces is the owner's to let go: so a leaf that no canceler found has it to itself.
@@ -104,19 +106,12 @@ impl Node {
                 }
                 self.disown(told);
             }
-            begun => {
+            Begin::Again | Begin::Propagated => {
                 // SAFETY: the state did not take it.
                 told.garbage.extend(unsafe { ended.into_cause() }.map(Garbage::Cause));
-                if matches!(begun, Begin::Propagated) {
-                    return false;
-                }
             }
         }
-        if self.slots.close_if_virgin() {
-            self.state.set_propagated();
-            return false;
-        }
-        true
+        matches!(begun, Begin::First | Begin::Again)
     }
 
     /// A foreign parent that did not end the node is let go.

@@ -28,39 +28,55 @@ impl Waiting {
         self.waker == Likeness::of(waker)
     }
 
-    /// Registers a waker with the node, in place of the one that is: then the signal leaves its slot, takes the new one, and
-    /// sits down again. `None` afterwards: the node has ended. The drop of the old waker is user code, and comes last.
+    /// Registers a waker with the node. `None`: the node has ended.
     ///
     /// The caller holds a handle on the node for as long as the `Waiting` lives.
-    pub(crate) fn register(place: &mut Option<Waiting>, node: &Node, waker: Waker) {
+    #[inline]
+    pub(crate) fn register(node: &Node, waker: Waker) -> Option<Waiting> {
         let likeness = Likeness::of(&waker);
-        let (signal, old) = match place.take() {
-            None => (Signal::new(waker), None),
-            Some(known) => {
-                let Some(signal) = ManuallyDrop::new(known).leave() else { return };
-                // SAFETY: it sits in no slot, and no canceler saw it.
-                let free = unsafe { signal.as_ref() };
-                // SAFETY: as above.
-                let old = unsafe { free.replace(Some(waker)) };
-                (signal, old)
-            }
-        };
-        // SAFETY: ours.
+        // SAFETY: just made, and ours alone.
+        unsafe { Waiting::sit(node, Signal::new(waker), likeness) }
+    }
+
+    /// Puts another waker in place of the one that is registered: the signal leaves its slot, takes the new one, and sits
+    /// down again. `None`: the node has ended. The drop of the old waker is user code, and comes last.
+    ///
+    /// The caller goes on to hold the handle.
+    #[cold]
+    pub(crate) fn change(self, node: &Node, waker: Waker) -> Option<Waiting> {
+        let signal = ManuallyDrop::new(self).leave()?;
+        let likeness = Likeness::of(&waker);
+        // SAFETY: it sits in no slot, and no canceler saw it.
+        let free = unsafe { signal.as_ref() };
+        // SAFETY: as above.
+        let old = unsafe { free.replace(Some(waker)) };
+        // SAFETY: as above.
+        let waiting = unsafe { Waiting::sit(node, signal, likeness) };
+        drop(old);
+        waiting
+    }
+
+    /// # Safety
+    ///
+    /// The signal sits in no slot, and is the caller's alone.
+    #[inline]
+    unsafe fn sit(node: &Node, signal: NonNull<Signal>, waker: Likeness) -> Option<Waiting> {
+        // SAFETY: forwarded.
         let fresh = unsafe { signal.as_ref() };
         let placed = |seat| {
             // SAFETY: ours, and not published: a try that failed published nothing.
             unsafe { fresh.place(seat) };
         };
-        if node.slots.register(Entry::new(Kind::Signal, signal), placed).is_ok() {
-            *place = Some(Waiting { signal, waker: likeness });
-        } else {
-            // SAFETY: it was never published.
-            unsafe { Signal::free(signal) };
+        if node.slots.register(&node.state, Entry::new(Kind::Signal, signal), placed).is_ok() {
+            return Some(Waiting { signal, waker });
         }
-        drop(old);
+        // SAFETY: it was never published.
+        unsafe { Signal::free(signal) };
+        None
     }
 
     /// Leaves the slot, once. The signal, if no canceler saw it: then it is the caller's alone.
+    #[inline]
     fn leave(&self) -> Option<NonNull<Signal>> {
         let entry = Entry::new(Kind::Signal, self.signal);
         // SAFETY: ours until we leave.
@@ -68,18 +84,20 @@ impl Waiting {
         // SAFETY: we are the owner.
         let seat = unsafe { signal.seat() }.expect("it was published");
         // SAFETY: the signal sits there, and only its owner makes it leave.
-        let left = unsafe { seat.leave(entry) };
-        debug_assert!(!left.orphan, "whoever waits holds a handle");
-        if left.closed {
-            // SAFETY: vacated, and not touched again.
-            unsafe { Signal::leave(self.signal) };
-            return None;
+        if unsafe { seat.leave_untagged(entry) } {
+            return Some(self.signal);
         }
-        Some(self.signal)
+        // SAFETY: as above.
+        let left = unsafe { seat.leave(entry) };
+        debug_assert!(left.closed && !left.orphan, "whoever waits holds a handle");
+        // SAFETY: vacated, and not touched again.
+        unsafe { Signal::leave(self.signal) };
+        None
     }
 }
 
 impl Drop for Waiting {
+    #[inline]
     fn drop(&mut self) {
         if let Some(signal) = self.leave() {
             // SAFETY: no canceler saw it.
@@ -99,9 +117,8 @@ impl Node {
             return Some(thing);
         }
         let (thing, waker) = make();
-        let mut waiting = None;
-        Waiting::register(&mut waiting, self, waker);
-        Some(self.attached.hang(thing, Box::new(waiting?)))
+        let waiting = Waiting::register(self, waker)?;
+        Some(self.attached.hang(thing, Box::new(waiting)))
     }
 }
 
@@ -122,7 +139,8 @@ where
     let node = unsafe { node.as_ref() };
     // SAFETY: both shares are ours.
     let fresh = unsafe { hook.as_ref() };
-    if !node.is_done() && node.slots.register(Hook::entry(hook), |seat| fresh.place(Some(seat))).is_ok() {
+    let placed = |seat| fresh.place(Some(seat));
+    if !node.is_done() && node.slots.register(&node.state, Hook::entry(hook), placed).is_ok() {
         return (hook, None);
     }
     fresh.place(None);

@@ -228,7 +228,7 @@ impl Visitor for Undertaker<'_> {
 
     fn leave(&mut self, _: &Node) {}
 
-    unsafe fn signal(&mut self, _: NonNull<Signal>) {
+    unsafe fn signal(&mut self, _: NonNull<Signal>, _: bool) {
         // Whoever waits holds a handle; only a forgotten future is found here, and it is past waking.
     }
 

@@ -212,7 +212,7 @@ unsafe fn publish(node: NonNull<Node>, above: NonNull<Node>, reminder: Option<No
     };
     // SAFETY: forwarded.
     let parent = unsafe { above.as_ref() };
-    if parent.slots.register(Entry::new(Kind::Child, node), placed).is_ok() {
+    if parent.slots.register(&parent.state, Entry::new(Kind::Child, node), placed).is_ok() {
         return true;
     }
     // SAFETY: not published: ours alone.
@@ -239,7 +239,7 @@ unsafe fn join(node: &Node, other: NonNull<Node>) {
     // SAFETY: forwarded.
     let parent = unsafe { other.as_ref() };
     let entry = Entry::new(Kind::Link, extra);
-    if parent.slots.register(entry, |seat| set(Link::Seated(other, Some(seat)))).is_err() {
+    if parent.slots.register(&parent.state, entry, |seat| set(Link::Seated(other, Some(seat)))).is_err() {
         parent.add_handle();
         set(Link::Counted(other));
         node.end(bequest(parent));
@@ -328,8 +328,7 @@ unsafe fn build(origin: Origin, above: Above, plan: Plan, state: State) -> NonNu
     };
     let extra = plan.extra.map(|extra| NonNull::from(Box::leak(extra)));
     let trail = Trail::born(|| state.sort(), clock::now);
-    let slots = if state.is_done() { SlotList::closed() } else { SlotList::new() };
-    let node = make(Node { state, slots, extra, ..fresh(above, values, plan.when.tick, trail) });
+    let node = make(Node { state, extra, ..fresh(above, values, plan.when.tick, trail) });
     if let Some(extra) = extra {
         // SAFETY: ours alone.
         unsafe { (*extra.as_ptr()).node = node };
@@ -356,8 +355,6 @@ unsafe fn end_unborn(node: NonNull<Node>, above: NonNull<Node>, reminder: Option
     unsafe { (*node).state = State::born(bequest(parent)) };
     // SAFETY: as above.
     unsafe { (*node).trail.born_ended(|| bequest(parent).sort()) };
-    // SAFETY: as above.
-    unsafe { (*node).slots = SlotList::closed() };
     // SAFETY: as above.
     unsafe { (*node).parent = Parent::of(Above::Strong(above)) };
     // SAFETY: as above.

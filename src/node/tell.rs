@@ -68,9 +68,9 @@ impl Told {
 
     fn tell_now(mut self, shield: &mut Shield) {
         while let Some(signal) = self.signals.pop() {
-            // SAFETY: claimed by us.
+            // SAFETY: ours to tell.
             shield.run(|| unsafe { Signal::wake(signal) });
-            // SAFETY: claimed by us, and popped.
+            // SAFETY: ours to tell, and popped.
             shield.run(|| unsafe { Signal::told(signal) });
         }
         self.ends.say(|event| {

@@ -12,7 +12,7 @@
 use super::{Above, Extra, Node};
 use crate::hook::Hook;
 use crate::signal::Signal;
-use crate::slots::{Kind, Position};
+use crate::slots::{Kind, Met, Position};
 use std::ptr::NonNull;
 
 /// What a walk is for.
@@ -21,10 +21,12 @@ pub(super) trait Visitor {
     fn enter(&mut self, node: &Node, under: &Node) -> bool;
     /// Everything below the node has been visited.
     fn leave(&mut self, node: &Node);
+    /// `first`: of all walks, this one met the signal first.
+    ///
     /// # Safety
     ///
     /// Pinned; found in a slot.
-    unsafe fn signal(&mut self, signal: NonNull<Signal>);
+    unsafe fn signal(&mut self, signal: NonNull<Signal>, first: bool);
     /// # Safety
     ///
     /// Pinned; found in a slot.
@@ -52,7 +54,7 @@ pub(super) unsafe fn walk(root: NonNull<Node>, visitor: &mut impl Visitor) {
         // SAFETY: see "Why it is safe to look".
         let node = unsafe { at.as_ref() };
         // SAFETY: pinned.
-        let Some(entry) = (unsafe { position.close_next(&node.slots) }) else {
+        let Some(Met { entry, first }) = (unsafe { position.close_next(&node.slots) }) else {
             visitor.leave(node);
             if at == base {
                 let Some(frame) = frames.pop() else { return };
@@ -87,7 +89,7 @@ pub(super) unsafe fn walk(root: NonNull<Node>, visitor: &mut impl Visitor) {
                 }
             }
             // SAFETY: pinned, found in a slot.
-            Kind::Signal => unsafe { visitor.signal(entry.pointer()) },
+            Kind::Signal => unsafe { visitor.signal(entry.pointer(), first) },
             // SAFETY: pinned, found in a slot.
             Kind::Hook => unsafe { visitor.hook(entry.pointer()) },
         }

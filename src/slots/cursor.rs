@@ -4,7 +4,7 @@
 
 use super::desk::{CLOSED, Desk, desk, desks};
 use super::shard::{Block, Seat};
-use super::slot::{Entry, Found, Slot};
+use super::slot::{Met, Slot};
 use super::{INLINE, SlotList};
 use crate::sync::{self, Ordering, Tagged};
 use std::ptr::NonNull;
@@ -61,11 +61,13 @@ impl Position {
 
     /// Closes slots from here on, up to the next that is occupied. `None`: the whole list is closed.
     ///
+    /// The owner has ended, or its last handle is gone, and the caller has seen that: no gate will be opened.
+    ///
     /// # Safety
     ///
     /// The caller is pinned, or nobody else can reach the list.
     #[inline]
-    pub(crate) unsafe fn close_next(&mut self, list: &SlotList) -> Option<Entry> {
+    pub(crate) unsafe fn close_next(&mut self, list: &SlotList) -> Option<Met> {
         loop {
             let desk = match self.corner {
                 0 => None,
@@ -84,12 +86,13 @@ impl Position {
                 (None, Row::Beside) => (&list.inline, &list.shard),
             };
             while let Some(slot) = slots.get(self.index) {
+                if self.is_at_gate() && slot.is_virgin() {
+                    // Nothing behind it was ever used, or can be.
+                    return None;
+                }
                 self.index += 1;
-                match slot.close() {
-                    Found::Entry(entry) => return Some(entry),
-                    // A gate: nothing behind it was ever used, or can be.
-                    Found::Virgin if self.is_behind_gate() => return None,
-                    Found::Virgin | Found::Nobody => {}
+                if let Some(met) = slot.close() {
+                    return Some(met);
                 }
             }
             let next = match self.row {
@@ -121,8 +124,8 @@ impl Position {
         }
     }
 
-    /// Whether the slot before this place is one of the inline slots.
-    fn is_behind_gate(&self) -> bool {
+    /// Whether this place is one of the inline slots.
+    fn is_at_gate(&self) -> bool {
         self.corner == 0 && matches!(self.row, Row::Beside)
     }
 }

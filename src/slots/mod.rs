@@ -14,7 +14,10 @@
 //! 2. Registering is one compare-and-swap, on a word that closing tags: a slot, a head, or the table. So either the
 //!    canceler finds the entry, or the registrant finds the tag; there is no second word to look at again.
 //! 3. *The gates.* Nothing behind an inline slot is used before that slot has been used, and a used slot never looks
-//!    virgin again. So a canceler that closes a virgin inline slot has closed everything behind it: one write for a leaf.
+//!    virgin again. Each of them has a gate in the owner's state, which the first to sit there opens, and which the end shuts
+//!    for good. So a canceler passes by a virgin inline slot, and everything behind it, without a write.
+//! 4. Who takes an inline slot and comes too late for its gate stands up again, unless a canceler has found it: then it
+//!    is registered.
 //!
 //! # Not here
 //!
@@ -30,13 +33,14 @@ mod tests;
 
 pub(crate) use cursor::Position;
 pub(crate) use shard::{Closed, Seat};
-pub(crate) use slot::{Entry, Kind, Left};
+pub(crate) use slot::{Entry, Kind, Left, Met};
 
+use crate::state::{Gates, State};
 use crate::sync::{self, AtomicPtr, Ordering, addr_bits, reclaim};
 use desk::{CLOSED, Desk, desk, desks};
 use shard::Shard;
 use slot::{Slot, Take};
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 /// Slots in the owner itself.
 const INLINE: usize = 2;
@@ -64,37 +68,43 @@ impl SlotList {
         }
     }
 
-    /// The list of a context that is born ended: nobody can ever register.
-    pub(crate) fn closed() -> SlotList {
-        SlotList { inline: [Slot::closed(), Slot::new()], ..SlotList::new() }
-    }
-
-    /// Registers an entry: constant time whatever the number of others, one compare-and-swap unless threads collide.
-    /// `placed` tells the entry its seat before each try.
+    /// Registers an entry with the owner, whose state this is: constant time whatever the number of others, one
+    /// compare-and-swap unless threads collide or a gate is shut. `placed` tells the entry its seat before each try.
     #[inline]
-    pub(crate) fn register(&self, entry: Entry, mut placed: impl FnMut(Seat)) -> Result<(), Closed> {
+    pub(crate) fn register(&self, owner: &State, entry: Entry, mut placed: impl FnMut(Seat)) -> Result<(), Closed> {
         // ORDERING: table (reader).
-        let table = self.table.load(Ordering::Acquire);
-        if let Some(desks) = desks(table) {
-            let index = sync::thread_index() % sync::shard_count();
-            // SAFETY: in bounds; the table lives as long as the list.
-            let desk = unsafe { desk(desks, index) };
-            if take_beside(&desk.slots, entry, &mut placed)?.is_none() {
-                desk.shard.take(entry, &mut placed)?;
-            }
-            return Ok(());
+        if let Some(desks) = desks(self.table.load(Ordering::Acquire)) {
+            return register_at_desk(desks, entry, &mut placed);
         }
-        match take_beside(&self.inline, entry, &mut placed)? {
-            Some(false) => {}
-            Some(true) => self.crowd(1),
-            None => {
-                let crowded = self.shard.take(entry, &mut placed)?;
-                if crowded != 0 {
-                    self.crowd(crowded);
+        let open = owner.gates().ok_or(Closed)?;
+        let [first, second] = &self.inline;
+        match first.take(entry, || placed(Seat::beside(first))) {
+            Take::Taken if open.include(Gates::FIRST) => Ok(()),
+            Take::Taken => open_behind(owner, Gates::FIRST, first, entry),
+            Take::Closed => Err(Closed),
+            Take::Busy(collided) => match second.take(entry, || placed(Seat::beside(second))) {
+                Take::Taken => {
+                    if !open.include(Gates::BOTH) {
+                        open_behind(owner, Gates::BOTH, second, entry)?;
+                    }
+                    if collided {
+                        self.crowd(1);
+                    }
+                    Ok(())
                 }
-            }
+                Take::Closed => Err(Closed),
+                Take::Busy(_) => {
+                    if !open.include(Gates::BOTH) && !owner.open(Gates::BOTH) {
+                        return Err(Closed);
+                    }
+                    let crowded = self.shard.take(entry, &mut placed)?;
+                    if crowded != 0 {
+                        self.crowd(crowded);
+                    }
+                    Ok(())
+                }
+            },
         }
-        Ok(())
     }
 
     /// Counts collisions; past the limit it puts up the table.
@@ -125,12 +135,6 @@ impl SlotList {
     #[inline]
     pub(crate) fn is_virgin(&self) -> bool {
         self.inline[0].is_virgin()
-    }
-
-    /// Closes the list if nobody ever sat in it: one write. False: walk it with a [`Position`].
-    #[inline]
-    pub(crate) fn close_if_virgin(&self) -> bool {
-        matches!(self.inline[0].close(), slot::Found::Virgin)
     }
 
     /// The last handle is gone: tags everybody who sits here, and says how many they are. Each of them will count the
@@ -190,18 +194,24 @@ impl SlotList {
     }
 }
 
-/// Tries the slots that are always tried first, in order: the first of them is the gate.
-/// `None`: all busy; otherwise taken, and whether somebody got in between.
-#[inline]
-fn take_beside(slots: &[Slot], entry: Entry, placed: &mut impl FnMut(Seat)) -> Result<Option<bool>, Closed> {
-    let mut collided = false;
-    for slot in slots {
-        let seat = Seat::beside(slot);
-        match slot.take(entry, || placed(seat)) {
-            Take::Taken => return Ok(Some(collided)),
+/// Opens gates for whoever has just taken the seat at one. Too late, and no canceler has found it there: it stands up again.
+#[cold]
+fn open_behind(owner: &State, gates: Gates, seat: &Slot, entry: Entry) -> Result<(), Closed> {
+    if !owner.open(gates) && seat.leave_untagged(entry) { Err(Closed) } else { Ok(()) }
+}
+
+/// Behind both gates: they were open before there was a desk.
+#[inline(never)]
+fn register_at_desk(desks: NonNull<Desk>, entry: Entry, placed: &mut impl FnMut(Seat)) -> Result<(), Closed> {
+    let index = sync::thread_index() % sync::shard_count();
+    // SAFETY: in bounds; the table lives as long as the list.
+    let desk = unsafe { desk(desks, index) };
+    for slot in &desk.slots {
+        match slot.take(entry, || placed(Seat::beside(slot))) {
+            Take::Taken => return Ok(()),
             Take::Closed => return Err(Closed),
-            Take::Busy(lost) => collided |= lost,
+            Take::Busy(_) => {}
         }
     }
-    Ok(None)
+    desk.shard.take(entry, placed).map(|_| ())
 }

@@ -91,14 +91,13 @@ pub(crate) struct Left {
     pub(crate) orphan: bool,
 }
 
-/// What [`Slot::close`] found.
+/// Whom [`Slot::close`] found.
 #[must_use]
-pub(crate) enum Found {
-    Entry(Entry),
-    /// Nobody sits here.
-    Nobody,
-    /// Nobody ever sat here.
-    Virgin,
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Met {
+    pub(crate) entry: Entry,
+    /// No walk had been here before: of all that meet this entry, one.
+    pub(crate) first: bool,
 }
 
 #[derive(Debug)]
@@ -112,11 +111,6 @@ fn free(word: *mut ()) -> bool {
 impl Slot {
     pub(crate) fn new() -> Slot {
         Slot(AtomicPtr::new(ptr::null_mut()))
-    }
-
-    /// A slot that nobody will ever sit in.
-    pub(crate) fn closed() -> Slot {
-        Slot(AtomicPtr::new(ptr::without_provenance_mut(CLOSED)))
     }
 
     /// A slot that is occupied from the start, in a block that is not published yet.
@@ -197,20 +191,16 @@ impl Slot {
 
     /// Tags the slot CLOSED and says who sits here. From now on nobody enters, and who leaves uses the epoch.
     #[inline]
-    pub(crate) fn close(&self) -> Found {
+    pub(crate) fn close(&self) -> Option<Met> {
         // ORDERING: closed (writer), seat (reader).
         let before = self.0.set_bits(CLOSED, Ordering::AcqRel);
-        match Entry::of(before) {
-            Some(entry) => Found::Entry(entry),
-            None if addr_bits(before, KIND) == 0 => Found::Virgin,
-            None => Found::Nobody,
-        }
+        Entry::of(before).map(|entry| Met { entry, first: addr_bits(before, CLOSED) == 0 })
     }
 
     /// Whether nobody ever sat here.
     #[inline]
     pub(crate) fn is_virgin(&self) -> bool {
-        // ORDERING: Relaxed. Whoever asks holds the last handle, and learnt of every registration with it.
+        // ORDERING: Relaxed. Whoever asks has learnt of every registration: with the last handle, or with the end (gate).
         self.0.load(Ordering::Relaxed).map_addr(|a| a & !TAGS).is_null()
     }
 

@@ -14,9 +14,9 @@ fn entry(number: usize) -> Entry {
     Entry::new(Kind::Child, NonNull::new(address).unwrap())
 }
 
-fn enter(list: &SlotList, number: usize) -> Seat {
+fn enter(list: &SlotList, owner: &State, number: usize) -> Seat {
     let mut seat = None;
-    list.register(entry(number), |place| seat = Some(place)).unwrap();
+    list.register(owner, entry(number), |place| seat = Some(place)).unwrap();
     seat.unwrap()
 }
 
@@ -54,6 +54,7 @@ fn random(state: &mut u64) -> usize {
 }
 
 struct Hall {
+    owner: State,
     list: SlotList,
     seated: Vec<(Seat, usize)>,
     next: usize,
@@ -63,11 +64,11 @@ struct Hall {
 
 impl Hall {
     fn new(seed: u64) -> Hall {
-        Hall { list: SlotList::new(), seated: Vec::new(), next: 0, peak: 0, seed }
+        Hall { owner: State::live(), list: SlotList::new(), seated: Vec::new(), next: 0, peak: 0, seed }
     }
 
     fn enter(&mut self) {
-        self.seated.push((enter(&self.list, self.next), self.next));
+        self.seated.push((enter(&self.list, &self.owner, self.next), self.next));
         self.next += 1;
         self.peak = self.peak.max(self.seated.len());
     }
@@ -158,7 +159,7 @@ fn blocks_are_given_back_after_a_burst() {
 
 #[test]
 fn threads_that_collide_get_desks() {
-    let list = SlotList::new();
+    let (owner, list) = (State::live(), SlotList::new());
     let numbers = AtomicUsize::new(0);
     let begin = std::sync::Barrier::new(4);
     std::thread::scope(|scope| {
@@ -168,7 +169,7 @@ fn threads_that_collide_get_desks() {
                 for _ in 0..3_000 {
                     let seats: Vec<_> = (0..32)
                         .map(|_| numbers.fetch_add(1, Ordering::Relaxed))
-                        .map(|number| (enter(&list, number), number))
+                        .map(|number| (enter(&list, &owner, number), number))
                         .collect();
                     seats.into_iter().for_each(|(seat, number)| leave(seat, number));
                 }

@@ -6,6 +6,9 @@
 //!   need `SeqCst` (the timer's, where one word does not suffice) are stored once more when they are made, and nothing
 //!   but `SeqCst` accesses ever touches them: then loom's order of them is the single order they have.
 //! * Dropping a word is a write to it, as giving memory back is: see `mortal`. A touch after that panics.
+//! * Loom tries a write before another thread's look at the same word only if that look was the last before it: a look of
+//!   the writer's own, right before its compare-and-swap, hides all others. So a `guess` is null, without a look; that it
+//!   is wrong is what the compare-and-swap finds.
 //! * `Canary` is a causality cell: a touch that races with, or comes after, the end of the object fails the model.
 
 use super::explorer;
@@ -59,6 +62,11 @@ pub(crate) fn shard_count() -> usize {
 
 std::thread_local! {
     static TIDY: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// See the lies.
+pub(crate) fn guess<T>(_: &AtomicPtr<T>, _: Ordering) -> *mut T {
+    std::ptr::null_mut()
 }
 
 /// The models have no caches.

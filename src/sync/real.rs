@@ -65,6 +65,13 @@ impl Canary {
     pub(crate) fn kill(&self) {}
 }
 
+/// A first guess for a compare-and-swap that puts any guess right: what the word holds.
+#[inline(always)]
+pub(crate) fn guess<T>(word: &AtomicPtr<T>, order: Ordering) -> *mut T {
+    // ORDERING: none of its own: the caller names its edges.
+    word.load(order)
+}
+
 /// Asks the processor to fetch a line that will be looked at soon. Any address will do.
 #[inline(always)]
 pub(crate) fn prefetch(address: *mut ()) {
