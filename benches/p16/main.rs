@@ -5,6 +5,7 @@
 //! cargo bench --bench p16                        20 rounds of 1 s each
 //! cargo bench --bench p16 -- --rounds 60 --seconds 0.5
 //! cargo bench --bench p16 -- --beside            nginx, haproxy, Envoy and the example proxy, too, if they are there
+//! cargo bench --bench p16 -- --count             instructions per request instead, if valgrind is there
 //! ```
 //!
 //! Two figures: requests per second, and CPU time per request of the proxy's process (user and system, from the kernel's
@@ -12,6 +13,7 @@
 //! same round.
 
 mod beside;
+mod count;
 mod drive;
 mod life;
 mod proxy;
@@ -40,6 +42,9 @@ fn main() -> ExitCode {
         play();
         return drive::check();
     }
+    if words.iter().any(|word| word == "--count") {
+        return count::count(&drive::WAYS);
+    }
     let rounds = after("--rounds").and_then(|word| word.parse().ok()).unwrap_or(20);
     let seconds = after("--seconds").and_then(|word| word.parse().ok()).unwrap_or(1.0);
     drive::compare(rounds, Duration::from_secs_f64(seconds), words.iter().any(|word| word == "--beside"))
@@ -62,8 +67,12 @@ async fn forever<L: Life>(listener: TcpListener, upstream: SocketAddr) {
     proxy::serve(L::server(Times::default()), listener, upstream).await;
 }
 
-/// A child process: prints its address, and serves until it is killed.
+/// A child process: prints its address, and serves until it is killed or its input ends.
 fn serve(what: String, upstream: String) {
+    std::thread::spawn(|| {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        std::process::exit(0);
+    });
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     runtime.worker_threads(1).enable_io();
     if what == "tokens" {
