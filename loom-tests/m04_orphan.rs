@@ -5,7 +5,7 @@ use crate::support::{ALL, both, counted, explore, preemptions, root, three};
 
 #[test]
 fn parent_and_child() {
-    explore("M4 parent and child go", ALL, || {
+    explore("M4 parent and child go", preemptions(4, None), || {
         let (parent, handle) = root();
         let child = parent.with_cancel();
         both(move || drop(child), move || drop((parent, handle)));
@@ -14,7 +14,7 @@ fn parent_and_child() {
 
 #[test]
 fn parent_and_two_children() {
-    explore("M4 parent and two children go", preemptions(3, Some(4)), || {
+    explore("M4 parent and two children go", preemptions(2, Some(3)), || {
         let (parent, handle) = root();
         let (one, other) = (parent.with_cancel(), parent.with_cancel());
         three(move || drop(one), move || drop(other), move || drop((parent, handle)));
@@ -33,7 +33,7 @@ fn three_generations() {
 
 #[test]
 fn child_moves_in_while_another_leaves() {
-    explore("M4 one comes, one goes, then the parent", preemptions(5, None), || {
+    explore("M4 one comes, one goes, then the parent", preemptions(4, None), || {
         let (parent, handle) = root();
         let child = parent.with_cancel();
         both(
@@ -70,5 +70,26 @@ fn ended_parent_and_child() {
         let child = parent.with_cancel();
         handle.cancel();
         both(move || drop(child), move || drop((parent, handle)));
+    });
+}
+
+#[test]
+fn ended_parent_and_two_children() {
+    explore("M4 ended parent and two children go", preemptions(2, Some(3)), || {
+        let (parent, handle) = root();
+        let (one, other) = (parent.with_cancel(), parent.with_cancel());
+        handle.cancel();
+        three(move || drop(one), move || drop(other), move || drop((parent, handle)));
+    });
+}
+
+#[test]
+fn ended_chain_goes() {
+    explore("M4 ended chain goes", preemptions(2, Some(3)), || {
+        let (top, handle) = root();
+        let middle = top.with_cancel();
+        let bottom = middle.0.with_cancel();
+        handle.cancel();
+        three(move || drop(bottom), move || drop(middle), move || drop((top, handle)));
     });
 }

@@ -1,6 +1,7 @@
 //! M7: one registers, one leaves, one cancels, all in one list.
 
-use crate::support::{explore, preemptions, root, said};
+use crate::support::{Count, explore, preemptions, root, said};
+use std::task::Context as Task;
 
 #[test]
 fn register_leave_cancel() {
@@ -10,6 +11,21 @@ fn register_leave_cancel() {
         let ours = parent.clone();
         let coming = loom::thread::spawn(move || ours.with_cancel().0);
         let going = loom::thread::spawn(move || drop(leaving));
+        handle.cancel_cause("gone");
+        assert_eq!(said(&coming.join().unwrap()).as_deref(), Some("gone"));
+        going.join().unwrap();
+    });
+}
+
+#[test]
+fn register_stop_waiting_cancel() {
+    explore("M7 register, stop waiting, cancel", preemptions(2, Some(3)), || {
+        let (parent, handle) = root();
+        let mut waiting = Box::pin(parent.clone().into_done());
+        assert!(waiting.as_mut().poll(&mut Task::from_waker(&Count::default().waker())).is_pending());
+        let ours = parent.clone();
+        let coming = loom::thread::spawn(move || ours.with_cancel().0);
+        let going = loom::thread::spawn(move || drop(waiting));
         handle.cancel_cause("gone");
         assert_eq!(said(&coming.join().unwrap()).as_deref(), Some("gone"));
         going.join().unwrap();

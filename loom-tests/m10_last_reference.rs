@@ -2,7 +2,7 @@
 //!
 //! Dropping a word counts as a plain write to it, so a missing acquire or release is a race with the other owner's use.
 
-use crate::support::{ALL, Dropped, Note, both, explore, root, three};
+use crate::support::{ALL, Dropped, Note, both, explore, preemptions, root, three};
 
 #[test]
 fn two_handles() {
@@ -32,7 +32,7 @@ fn three_handles() {
 
 #[test]
 fn handle_and_child() {
-    explore("M10 a child lets its parent go", ALL, || {
+    explore("M10 a child lets its parent go", preemptions(4, None), || {
         let (parent, handle) = root();
         let child = parent.with_cancel();
         drop(handle);

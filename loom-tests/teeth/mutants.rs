@@ -37,7 +37,7 @@ mutants! {
         "match «self.0.compare_exchange(seen, entry.0.as_ptr(), Ordering::AcqRel, Ordering::Acquire)» {" =>
         "Ok::<_, *mut ()>(self.0.swap(entry.0.as_ptr(), Ordering::AcqRel))";
     "closed: who leaves a closed slot frees at once", ["m03_leave::waiter_leaves"], "slots/slot.rs":
-        "return Left { closed: «addr_bits(seen, CLOSED) != 0»," => "false";
+        "Left { closed: «addr_bits(seen, CLOSED) != 0»," => "false";
     "closed: a leaf that leaves a closed slot frees at once", ["m03_leave::child_leaves",
         "m03_leave::child_that_was_waited_for_leaves"], "node/leaf.rs":
         "if !unsafe { Node::leave_to_canceler(this) } {
@@ -53,9 +53,8 @@ mutants! {
     "closed: a closed gate looks virgin when it is left", ["m14_signal::two_waiters"], "slots/slot.rs":
         "let after = «vacated.map_addr(|a| a | addr_bits(seen, TAGS))»;" =>
         "ptr::null_mut::<()>().map_addr(|a| a | addr_bits(seen, TAGS))";
-    "closed: leaving wipes the tag out", ["m03_leave::waiter_leaves"], "slots/slot.rs":
-        "if «self.leave_untagged(entry)» {" =>
-        "self.leave_untagged(entry) | { self.0.store(ptr::without_provenance_mut(VACATED), Ordering::Release); true }";
+    "closed: leaving wipes the tag out", ["m07_comings_and_goings::register_stop_waiting_cancel"], "slots/slot.rs":
+        "let after = «vacated.map_addr(|a| a | addr_bits(seen, TAGS))»;" => "vacated";
     "orphan: the tag is not seen by who leaves", ["m04_orphan::parent_and_child"], "slots/slot.rs":
         "«addr_bits(seen, ORPHAN) != 0»" => "false";
 
@@ -103,10 +102,15 @@ mutants! {
         "if «occupied == 0» {" => "occupied <= 1";
     "orphans: a node goes the short way though somebody sits in it", ["m04_orphan::parent_and_child",
         "m03_leave::parent_leaves_as_its_child_does"], "node/tell.rs":
-        "if «orphans == 0» &&" => "true";
+        "if «matches!(orphans, Orphans::Nobody)» &&" => "true";
     "orphans: who sits in the slots is not counted", ["m04_orphan::parent_and_two_children"], "node/release.rs":
         "«relay.orphans.fetch_sub(absent, Ordering::AcqRel) == absent»" =>
         "relay.orphans.fetch_sub(BIAS, Ordering::AcqRel) == BIAS";
+    "orphans: an ended relay does not say that one is left", ["m04_orphan::ended_parent_and_child"], "node/release.rs":
+        "«relay.orphans.store(1, Ordering::Relaxed);»" => "";
+    "orphans: an ended relay does not look whether there are more", ["m04_orphan::ended_parent_and_two_children"],
+        "slots/mod.rs":
+        "«second.is_virgin()».then_some(first)" => "true";
     "hope: nobody goes down", ["m19_hope::two_relays_let_go"], "node/release.rs":
         "«unsafe { walk(NonNull::from(self), &mut Undertaker { told }) };»" => "let _ = Undertaker { told };";
 

@@ -17,8 +17,9 @@ pub(crate) const KILLED: &[(&str, &[&str])] = &[
     ("node/foreign.rs wake_by_ref foreign#2 AcqRel>Release", &["m20_foreign::what_the_waker_did_is_seen"]),
     ("node/mod.rs say_cause_was_read cause-read#1 Release>Relaxed", &["m21_deadline_cause::fires_as_it_goes"]),
     ("node/mod.rs cause_was_read cause-read#1 Acquire>Relaxed", &["m21_deadline_cause::fires_as_it_goes"]),
-    ("node/release.rs count_down orphans#1 AcqRel>Acquire", &["m04_orphan::parent_and_two_children"]),
-    ("node/release.rs count_down orphans#1 AcqRel>Release", &["m04_orphan::parent_and_two_children"]),
+    ("node/release.rs count_down orphans#1 Acquire>Relaxed", &["m04_orphan::parent_and_two_children"]),
+    ("node/release.rs count_down orphans#2 AcqRel>Acquire", &["m04_orphan::parent_and_two_children"]),
+    ("node/release.rs count_down orphans#2 AcqRel>Release", &["m04_orphan::parent_and_two_children"]),
     ("node/release.rs abandon hope#1 fence", &["m19_hope::two_relays_let_go"]),
     ("node/release.rs abandon orphans#2 AcqRel>Acquire", &["m04_orphan::parent_and_two_children"]),
     ("node/release.rs abandon orphans#2 AcqRel>Release", &["m04_orphan::parent_and_two_children"]),
@@ -92,7 +93,7 @@ pub(crate) const TOGETHER: &[(&[&str], &[&str])] = &[
     ),
     (
         &[
-            "node/deadline.rs disarm timer-cell#2 AcqRel>Release",
+            "node/deadline.rs disarm_reminder timer-cell#1 AcqRel>Release",
             "sync/tagged.rs set_bits none#1 Acquire>Relaxed",
             "sync/tagged.rs set_bits none#2 Acquire>Relaxed",
         ],
@@ -128,8 +129,8 @@ pub(crate) const TOGETHER: &[(&[&str], &[&str])] = &[
     ),
     (
         &[
-            "slots/cursor.rs close_next closed#2 AcqRel>Release",
-            "slots/cursor.rs close_next table#1 Acquire>Relaxed",
+            "slots/cursor.rs next_row closed#1 AcqRel>Release",
+            "slots/cursor.rs shard table#1 Acquire>Relaxed",
             "sync/tagged.rs set_bits none#1 Acquire>Relaxed",
             "sync/tagged.rs set_bits none#2 Acquire>Relaxed",
         ],

@@ -8,7 +8,7 @@
 
 use super::told::{Garbage, Told};
 use super::walk::{Visitor, walk};
-use super::{Node, bequest};
+use super::{Extra, Node, bequest};
 use crate::clock::{self, NEVER};
 use crate::foreign::Disowned;
 use crate::hook::Hook;
@@ -16,7 +16,7 @@ use crate::signal::Signal;
 use crate::state::{Begin, Ended};
 use crate::sync::reclaim;
 use crate::trace::{self, Ends};
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
 /// Who ends a node.
@@ -27,15 +27,21 @@ pub(super) enum By {
     Another,
 }
 
-/// Marks what it meets, and claims whoever waits there.
+/// Marks what it meets, and takes whoever waits there.
 struct Canceler<'a> {
     told: &'a mut Told,
+    /// What is inherited from the node that the walk is in, if it has met a child of it.
+    under: *const Node,
+    bequest: Option<Ended>,
 }
 
 impl Visitor for Canceler<'_> {
     #[inline]
     fn enter(&mut self, node: &Node, under: &Node) -> bool {
-        node.mark_here(bequest(under), self.told, By::Another)
+        if !ptr::eq(self.under, under) {
+            (self.under, self.bequest) = (under, Some(bequest(under)));
+        }
+        self.bequest.is_some_and(|ended| node.mark_here(ended, self.told, By::Another))
     }
 
     #[inline]
@@ -83,7 +89,7 @@ impl Node {
         if self.mark_here(ended, told, by) {
             let _pin = reclaim::pin();
             // SAFETY: pinned; the caller keeps the root.
-            unsafe { walk(NonNull::from(self), &mut Canceler { told }) };
+            unsafe { walk(NonNull::from(self), &mut Canceler { told, under: ptr::null(), bequest: None }) };
         }
         told.ends.counted();
     }
@@ -106,10 +112,8 @@ impl Node {
                 }
                 self.disown(told);
             }
-            Begin::Again | Begin::Propagated => {
-                // SAFETY: the state did not take it.
-                told.garbage.extend(unsafe { ended.into_cause() }.map(Garbage::Cause));
-            }
+            // SAFETY: the state did not take it.
+            Begin::Again | Begin::Propagated => unsafe { told.came_second(ended) },
         }
         matches!(begun, Begin::First | Begin::Again)
     }
@@ -117,7 +121,17 @@ impl Node {
     /// A foreign parent that did not end the node is let go.
     #[inline]
     fn disown(&self, told: &mut Told) {
-        if let Some(foreign) = self.extra().and_then(|extra| extra.foreign.as_ref()) {
+        if let Some(extra) = self.extra() {
+            extra.disown(told);
+        }
+    }
+}
+
+impl Extra {
+    /// As [`Node::disown`]; out of line, as few nodes have one.
+    #[inline(never)]
+    fn disown(&self, told: &mut Told) {
+        if let Some(foreign) = &self.foreign {
             if foreign.disown() == Disowned::Yours {
                 told.garbage.push(Garbage::Future(Arc::clone(foreign)));
             }

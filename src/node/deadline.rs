@@ -144,9 +144,14 @@ impl Node {
     pub(super) fn disarm(&self) {
         // ORDERING: timer-cell (reader). Whoever arms looks at the state afterwards; between two processors that see it
         // otherwise, the reminder surfaces and finds the context ended.
-        if self.timer.load(Ordering::Acquire).is_null() {
-            return;
+        if !self.timer.load(Ordering::Acquire).is_null() {
+            self.disarm_reminder();
         }
+    }
+
+    /// Out of line: a walk meets few nodes that have one.
+    #[inline(never)]
+    fn disarm_reminder(&self) {
         let Ok(word) = self.shut(CLOSED) else { return };
         let met = self.release_cell(word, || addr_bits(word, COUNTED) == 0);
         let settled = if met { SETTLED } else { SETTLED | CLEAN };

@@ -34,6 +34,10 @@ use crate::sync::{Ordering, fence, reclaim, stock};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
+/// So many steps are done under one pin, after the first few.
+const PINNED: u64 = 64;
+const FEW: u64 = 8;
+
 /// What is still to be done.
 enum Step {
     /// The last handle of this node is gone.
@@ -61,26 +65,44 @@ impl Agenda {
     }
 }
 
-/// Tags whoever sits in the slots of a node whose last handle is gone, and says how many they are.
-///
-/// # Safety
-///
-/// As it says; called once.
-#[inline]
-pub(super) unsafe fn orphan(node: NonNull<Node>) -> usize {
-    // SAFETY: forwarded.
-    let node = unsafe { node.as_ref() };
-    node.canary.touch();
-    node.attached.let_go();
-    node.slots.orphan()
+/// Who sits in the slots of a node whose last handle is gone.
+#[must_use]
+#[derive(Debug)]
+pub(super) enum Orphans {
+    Nobody,
+    /// One, and the count says so: it may have taken the node apart by now.
+    Counted,
+    /// So many, who wait to be counted.
+    Tagged(usize),
 }
 
-/// The last handle of a node is gone, which left so many `orphans`. What is left to do in user code is put into `told`.
+/// Tags whoever sits in the slots.
+///
+/// # Safety
+///
+/// The last handle of the node is gone; called once.
+pub(super) unsafe fn orphan(node: NonNull<Node>) -> Orphans {
+    // SAFETY: forwarded.
+    let relay = unsafe { node.as_ref() };
+    relay.canary.touch();
+    relay.attached.let_go();
+    let only = relay.slots.only();
+    if let Some(only) = only.filter(|_| relay.is_done()) {
+        // Past hoping, and with one entry at most, there is nothing to count: whoever finds the tag is the last.
+        // ORDERING: Relaxed. Published by the tag (orphan).
+        relay.orphans.store(1, Ordering::Relaxed);
+        return if only.orphan() { Orphans::Counted } else { Orphans::Nobody };
+    }
+    let occupied = only.map_or_else(|| relay.slots.orphan(), |only| usize::from(only.orphan()));
+    if occupied == 0 { Orphans::Nobody } else { Orphans::Tagged(occupied) }
+}
+
+/// The last handle of a node is gone, which left `orphans`. What is left to do in user code is put into `told`.
 ///
 /// # Safety
 ///
 /// As it says; called once.
-pub(super) unsafe fn last_handle_gone(node: NonNull<Node>, orphans: usize, told: &mut Told) {
+pub(super) unsafe fn last_handle_gone(node: NonNull<Node>, orphans: Orphans, told: &mut Told) {
     // SAFETY: forwarded.
     if unsafe { abandon(node, orphans, told) } {
         // SAFETY: nobody is left.
@@ -103,9 +125,13 @@ pub(super) unsafe fn entry_gone(owner: NonNull<Node>, left: Left, told: &mut Tol
 }
 
 fn count_down(owner: NonNull<Node>, left: Left, agenda: &mut Agenda) {
+    if !left.orphan {
+        return;
+    }
     // SAFETY: an ORPHAN tag means that the owner lives until we have counted.
-    // ORDERING: orphans (both ends). The last one sees what every other did with the node.
-    if left.orphan && unsafe { owner.as_ref() }.orphans.fetch_sub(1, Ordering::AcqRel) == 1 {
+    let orphans = unsafe { &(*owner.as_ptr()).orphans };
+    // ORDERING: orphans (both ends). The last one sees what every other did with the node. If one is left, that is us.
+    if orphans.load(Ordering::Acquire) == 1 || orphans.fetch_sub(1, Ordering::AcqRel) == 1 {
         agenda.push(Step::Finish(owner));
     }
 }
@@ -117,7 +143,14 @@ fn count_down(owner: NonNull<Node>, left: Left, agenda: &mut Agenda) {
 /// The step is due.
 unsafe fn settle(step: Step, told: &mut Told) {
     let mut agenda = Agenda { next: Some(step), more: Vec::new() };
+    let (mut steps, mut pin) = (0_u64, None);
     while let Some(step) = agenda.pop() {
+        if steps % PINNED == FEW {
+            // A chain goes: one pin for many, and then anew, lest all memory wait for us.
+            drop(pin.take());
+            pin = Some(reclaim::pin());
+        }
+        steps += 1;
         match step {
             Step::Abandon(node) => {
                 // SAFETY: forwarded: the last handle is gone, and what it kept is ours to give up.
@@ -133,17 +166,19 @@ unsafe fn settle(step: Step, told: &mut Told) {
     }
 }
 
-/// Waits for whoever was tagged. True: nobody was, or they have all left meanwhile.
+/// Counts whoever was tagged. True: nobody was, or they have all left meanwhile.
 ///
 /// # Safety
 ///
-/// The last handle of the node is gone, and [`orphan`] tagged so many; called once.
-unsafe fn abandon(node: NonNull<Node>, occupied: usize, told: &mut Told) -> bool {
-    // SAFETY: forwarded.
+/// The last handle of the node is gone, and [`orphan`] has said this; called once.
+unsafe fn abandon(node: NonNull<Node>, orphans: Orphans, told: &mut Told) -> bool {
+    let occupied = match orphans {
+        Orphans::Nobody => return true,
+        Orphans::Counted => return false,
+        Orphans::Tagged(occupied) => occupied,
+    };
+    // SAFETY: forwarded; they have not been counted.
     let relay = unsafe { node.as_ref() };
-    if occupied == 0 {
-        return true;
-    }
     // One that has ended is past hoping: its functions are called.
     if !relay.is_done() {
         // ORDERING: hope (both ends). Our count of 0 was written before; now look at what is above.

@@ -9,6 +9,7 @@
 //! of the stack would expect; deeper ones are queued for the outermost, so a chain of any length fits any stack.
 
 use super::cancel::By;
+use super::release::Orphans;
 use super::told::{Garbage, Told};
 use super::{Node, bequest, leaf, release};
 use crate::base::Base;
@@ -166,7 +167,7 @@ unsafe fn drop_last(node: NonNull<Node>) {
     // SAFETY: forwarded.
     let orphans = unsafe { release::orphan(node) };
     // SAFETY: the last handle is gone.
-    if orphans == 0 && unsafe { leaf::leave_emptied(node) } {
+    if matches!(orphans, Orphans::Nobody) && unsafe { leaf::leave_emptied(node) } {
         return;
     }
     let mut told = Told::default();

@@ -10,6 +10,7 @@ use crate::hook::{Hook, Job};
 use crate::queue::Queue;
 use crate::shield::Shield;
 use crate::signal::Signal;
+use crate::state::Ended;
 use crate::trace::Ends;
 use crate::value::Binding;
 use std::collections::VecDeque;
@@ -56,6 +57,17 @@ impl Told {
             && self.hopeless.is_empty()
             && self.garbage.first.is_none()
             && self.ends.is_empty()
+    }
+
+    /// An end that came too late: its cause goes with what is told, for its drop is user code.
+    ///
+    /// # Safety
+    ///
+    /// The state did not take it.
+    #[inline(never)]
+    pub(super) unsafe fn came_second(&mut self, ended: Ended) {
+        // SAFETY: forwarded.
+        self.garbage.extend(unsafe { ended.into_cause() }.map(Garbage::Cause));
     }
 }
 

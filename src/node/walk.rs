@@ -49,7 +49,8 @@ pub(super) unsafe fn walk(root: NonNull<Node>, visitor: &mut impl Visitor) {
     let mut frames: Vec<Frame> = Vec::new();
     let mut base = root;
     let mut at = root;
-    let mut position = Position::START;
+    // SAFETY: the caller keeps it.
+    let mut position = Position::start(&unsafe { root.as_ref() }.slots);
     loop {
         // SAFETY: see "Why it is safe to look".
         let node = unsafe { at.as_ref() };
@@ -72,20 +73,22 @@ pub(super) unsafe fn walk(root: NonNull<Node>, visitor: &mut impl Visitor) {
             Kind::Child => {
                 let child = entry.pointer::<Node>();
                 // SAFETY: as above.
-                if visitor.enter(unsafe { child.as_ref() }, node) {
+                let below = unsafe { child.as_ref() };
+                if visitor.enter(below, node) {
                     at = child;
-                    position = Position::START;
+                    position = Position::start(&below.slots);
                 }
             }
             Kind::Link => {
                 // SAFETY: as above: freed with its node.
                 let child = unsafe { entry.pointer::<Extra>().as_ref() }.node;
                 // SAFETY: as above.
-                if visitor.enter(unsafe { child.as_ref() }, node) {
+                let below = unsafe { child.as_ref() };
+                if visitor.enter(below, node) {
                     frames.push(Frame { base, at, position });
                     base = child;
                     at = child;
-                    position = Position::START;
+                    position = Position::start(&below.slots);
                 }
             }
             // SAFETY: pinned, found in a slot.

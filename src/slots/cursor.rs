@@ -1,9 +1,11 @@
 //! A place in a slot list, from which a walk goes on; closes what it passes.
 //!
 //! A walk keeps no stack: on its way back from a child it finds its place in the parent again from the child's seat.
+//!
+//! The rows of a list: the inline slots, the owner's chain, then for each desk its slots and its chain.
 
 use super::desk::{CLOSED, Desk, desk, desks};
-use super::shard::{Block, Seat};
+use super::shard::{BLOCK, Block, Seat, Shard};
 use super::slot::{Met, Slot};
 use super::{INLINE, SlotList};
 use crate::sync::{self, Ordering, Tagged};
@@ -15,48 +17,69 @@ const WARM: u32 = 256;
 /// The next slot to look at.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Position {
+    /// The slot, and how many of its row are left, it among them.
+    slot: NonNull<Slot>,
+    left: usize,
+    row: Row,
     /// 0: the owner's own shard; n: the n-th desk.
     corner: usize,
-    row: Row,
-    index: usize,
     /// Blocks that were passed in one go.
     blocks: u32,
 }
 
 #[derive(Copy, Clone, Debug)]
 enum Row {
-    /// The slots beside the corner's shard.
-    Beside,
+    Inline,
+    Desk,
     Chain(NonNull<Block>),
 }
 
 impl Position {
-    pub(crate) const START: Position = Position { corner: 0, row: Row::Beside, index: 0, blocks: 0 };
+    /// At the beginning of the list.
+    #[inline]
+    pub(crate) fn start(list: &SlotList) -> Position {
+        Position { slot: NonNull::from(&list.inline).cast(), left: INLINE, row: Row::Inline, corner: 0, blocks: 0 }
+    }
 
     /// Right behind a seat of this list.
     pub(crate) fn after(list: &SlotList, seat: Seat) -> Position {
-        let of_desk = |address: usize| {
+        // By addresses: the seat's own pointer is good for its slot alone.
+        let address = seat.slot().as_ptr().addr();
+        let mut place = Position::start(list);
+        let desks = || {
             // ORDERING: Relaxed. Whoever sits at a desk was found through the table.
-            let table = desks(list.table.load(Ordering::Relaxed)).expect("a seat at a desk means that there are desks");
-            let offset = address - table.as_ptr().addr();
-            (offset / size_of::<Desk>(), offset % size_of::<Desk>())
+            desks(list.table.load(Ordering::Relaxed)).expect("a seat at a desk means that there are desks")
         };
-        let slot = seat.slot().as_ptr().addr();
-        let Some(block) = seat.block() else {
-            let inline = slot.wrapping_sub(list.inline.as_ptr().addr()) / size_of::<Slot>();
-            if inline < INLINE {
-                return Position { corner: 0, row: Row::Beside, index: inline + 1, blocks: 0 };
+        if let Some(block) = seat.block() {
+            // SAFETY: the caller is pinned since it found the seat's entry in the block.
+            let shard = unsafe { block.as_ref() }.shard;
+            if !std::ptr::eq(shard.as_ptr(), &list.shard) {
+                place.corner = 1 + (shard.as_ptr().addr() - desks().as_ptr().addr()) / size_of::<Desk>();
             }
-            let (desk, offset) = of_desk(slot);
-            let index = (offset - std::mem::offset_of!(Desk, slots)) / size_of::<Slot>();
-            return Position { corner: desk + 1, row: Row::Beside, index: index + 1, blocks: 0 };
-        };
-        let index = (slot - Block::slot(block, 0).as_ptr().addr()) / size_of::<Slot>();
-        // SAFETY: the caller is pinned since it found the seat's entry in the block.
-        let shard = unsafe { block.as_ref() }.shard;
-        let own = std::ptr::eq(shard.as_ptr(), &list.shard);
-        let corner = if own { 0 } else { of_desk(shard.as_ptr().addr()).0 + 1 };
-        Position { corner, row: Row::Chain(block), index: index + 1, blocks: 0 }
+            (place.slot, place.left, place.row) = (Block::slot(block, 0), BLOCK, Row::Chain(block));
+        } else if address.wrapping_sub(list.inline.as_ptr().addr()) >= size_of_val(&list.inline) {
+            let desks = desks();
+            let index = (address - desks.as_ptr().addr()) / size_of::<Desk>();
+            // SAFETY: the seat is at this one.
+            let desk = unsafe { desk(desks, index) };
+            place = Position { corner: index + 1, ..Position::at(desk) };
+        }
+        let passed = 1 + (address - place.slot.as_ptr().addr()) / size_of::<Slot>();
+        // SAFETY: at most one behind the last of its row.
+        place.slot = unsafe { place.slot.add(passed) };
+        place.left -= passed;
+        place
+    }
+
+    /// At the first of a desk's slots.
+    fn at(desk: &Desk) -> Position {
+        Position {
+            slot: NonNull::from(&desk.slots).cast(),
+            left: desk.slots.len(),
+            row: Row::Desk,
+            corner: 0,
+            blocks: 0,
+        }
     }
 
     /// Closes slots from here on, up to the next that is occupied. `None`: the whole list is closed.
@@ -65,67 +88,71 @@ impl Position {
     ///
     /// # Safety
     ///
-    /// The caller is pinned, or nobody else can reach the list.
+    /// The caller is pinned, or nobody else can reach the list; the position is one of this list.
     #[inline]
     pub(crate) unsafe fn close_next(&mut self, list: &SlotList) -> Option<Met> {
         loop {
-            let desk = match self.corner {
-                0 => None,
-                // ORDERING: table (reader).
-                n => desks(list.table.load(Ordering::Acquire)).map(|desks| {
-                    // SAFETY: in bounds: `corner` goes up to the number of desks.
-                    unsafe { desk(desks, n - 1) }
-                }),
-            };
-            let (slots, shard): (&[Slot], _) = match (desk, self.row) {
-                // SAFETY: the caller protects the chain.
-                (Some(desk), Row::Chain(block)) => (unsafe { &(*block.as_ptr()).slots }, &desk.shard),
-                (Some(desk), Row::Beside) => (&desk.slots, &desk.shard),
-                // SAFETY: as above.
-                (None, Row::Chain(block)) => (unsafe { &(*block.as_ptr()).slots }, &list.shard),
-                (None, Row::Beside) => (&list.inline, &list.shard),
-            };
-            while let Some(slot) = slots.get(self.index) {
-                if self.is_at_gate() && slot.is_virgin() {
-                    // Nothing behind it was ever used, or can be.
+            while self.left > 0 {
+                // SAFETY: a slot of the row, which the caller protects.
+                let slot = unsafe { self.slot.as_ref() };
+                if matches!(self.row, Row::Inline) && slot.is_virgin() {
+                    // A gate: nothing behind it was ever used, or can be.
                     return None;
                 }
-                self.index += 1;
+                self.left -= 1;
+                // SAFETY: at most one behind the last of the row.
+                self.slot = unsafe { self.slot.add(1) };
                 if let Some(met) = slot.close() {
                     return Some(met);
                 }
             }
-            let next = match self.row {
-                Row::Beside => shard.close(),
-                // SAFETY: as above.
-                Row::Chain(block) => unsafe { Block::next(block) },
-            };
-            self.index = 0;
-            match next {
-                Some(block) => {
-                    self.row = Row::Chain(block);
-                    self.blocks = self.blocks.saturating_add(1);
-                    if self.blocks > WARM {
-                        // SAFETY: as above.
-                        unsafe { Block::expect(block) };
-                    }
-                }
-                None => {
-                    self.row = Row::Beside;
-                    // ORDERING: closed (writer), table (reader).
-                    let table = list.table.set_bits(CLOSED, Ordering::AcqRel);
-                    if desks(table).is_none() || self.corner == sync::shard_count() {
-                        self.index = usize::MAX;
-                        return None;
-                    }
-                    self.corner += 1;
-                }
+            // SAFETY: forwarded.
+            if !unsafe { self.next_row(list) } {
+                return None;
             }
         }
     }
 
-    /// Whether this place is one of the inline slots.
-    fn is_at_gate(&self) -> bool {
-        self.corner == 0 && matches!(self.row, Row::Beside)
+    /// Goes on to the next row, closing what may lead to others on the way. False: there is none.
+    ///
+    /// # Safety
+    ///
+    /// As for `close_next`.
+    unsafe fn next_row(&mut self, list: &SlotList) -> bool {
+        let next = match self.row {
+            Row::Inline => list.shard.close(),
+            // SAFETY: forwarded.
+            Row::Desk => unsafe { self.shard(list) }.close(),
+            // SAFETY: forwarded.
+            Row::Chain(block) => unsafe { Block::next(block) },
+        };
+        if let Some(block) = next {
+            (self.slot, self.left, self.row) = (Block::slot(block, 0), BLOCK, Row::Chain(block));
+            self.blocks = self.blocks.saturating_add(1);
+            if self.blocks > WARM {
+                // SAFETY: forwarded.
+                unsafe { Block::expect(block) };
+            }
+            return true;
+        }
+        // ORDERING: closed (writer), table (reader).
+        let table = list.table.set_bits(CLOSED, Ordering::AcqRel);
+        let Some(desks) = desks(table).filter(|_| self.corner < sync::shard_count()) else { return false };
+        // SAFETY: in bounds: `corner` is less than the number of desks.
+        let desk = unsafe { desk(desks, self.corner) };
+        *self = Position { corner: self.corner + 1, blocks: self.blocks, ..Position::at(desk) };
+        true
+    }
+
+    /// The shard of the desk where this place is.
+    ///
+    /// # Safety
+    ///
+    /// As for `close_next`; there are desks, and this place is at one.
+    unsafe fn shard(self, list: &SlotList) -> &Shard {
+        // ORDERING: table (reader).
+        let desks = desks(list.table.load(Ordering::Acquire)).expect("this place is at a desk");
+        // SAFETY: in bounds: it is one of them.
+        &unsafe { desk(desks, self.corner - 1) }.shard
     }
 }

@@ -137,6 +137,13 @@ impl SlotList {
         self.inline[0].is_virgin()
     }
 
+    /// The slot of the only one who may sit here; `None`: there may be others. For the owner's last handle.
+    #[inline]
+    pub(crate) fn only(&self) -> Option<&Slot> {
+        let [first, second] = &self.inline;
+        second.is_virgin().then_some(first)
+    }
+
     /// The last handle is gone: tags everybody who sits here, and says how many they are. Each of them will count the
     /// owner down when it leaves.
     pub(crate) fn orphan(&self) -> usize {

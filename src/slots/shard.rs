@@ -195,8 +195,8 @@ impl Block {
         NonNull::new(unsafe { (*this.as_ptr()).next.load(Ordering::Acquire) }.cast())
     }
 
-    /// A walk comes to this block: asks the processor for whoever sits in it, and for the next block. Each of them is a
-    /// cache miss in a large fan-out, and the locked instructions of the walk would take them one after the other.
+    /// A walk comes to this block: asks the processor for whoever sits in the next, and for the one behind that. Each of them
+    /// is a cache miss in a large fan-out, and the locked instructions of the walk would take them one after the other.
     ///
     /// # Safety
     ///
@@ -208,10 +208,15 @@ impl Block {
             return;
         }
         // SAFETY: forwarded.
-        let block = unsafe { this.as_ref() };
-        // ORDERING: Relaxed, here and in `expect`. Nothing is looked at.
-        prefetch(block.next.load(Ordering::Relaxed));
-        block.slots.iter().for_each(Slot::expect);
+        if let Some(next) = unsafe { Block::next(this) } {
+            // SAFETY: forwarded: the chain is protected.
+            let next = unsafe { next.as_ref() };
+            // ORDERING: Relaxed, here and in `expect`. Nothing is looked at.
+            let beyond = next.next.load(Ordering::Relaxed);
+            prefetch(beyond);
+            prefetch(beyond.map_addr(|a| a | 64));
+            next.slots.iter().for_each(Slot::expect);
+        }
     }
 
     unsafe fn free(this: *mut ()) {

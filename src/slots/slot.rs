@@ -16,7 +16,7 @@
 //! *seat*: taking a slot releases the entry's contents, closing it acquires them. *closed*: closing releases the end of
 //! the owner, a failed take acquires it. *vacate*: leaving releases what the entry did, whoever frees the owner acquires.
 
-use crate::sync::{AtomicPtr, Ordering, Tagged, addr_bits, prefetch, strip};
+use crate::sync::{AtomicPtr, Ordering, Tagged, addr_bits, guess, prefetch, strip};
 use std::ptr::{self, NonNull};
 
 const CLOSED: usize = 0b0001;
@@ -83,7 +83,7 @@ pub(crate) enum Take {
 
 /// What [`Slot::leave`] found.
 #[must_use]
-#[derive(Copy, Clone, Debug, Default)]
+#[derive(Copy, Clone, Debug)]
 pub(crate) struct Left {
     /// A canceler may be looking: free through the epoch.
     pub(crate) closed: bool,
@@ -154,22 +154,20 @@ impl Slot {
     /// | entry CLOSED   | VACATED CLOSED   | the epoch                   |
     #[inline]
     pub(crate) fn leave(&self, entry: Entry) -> Left {
-        if self.leave_untagged(entry) {
-            return Left::default();
-        }
         let vacated = ptr::without_provenance_mut::<()>(VACATED);
         // ORDERING: Relaxed. A guess for the loop.
-        let mut seen = self.0.load(Ordering::Relaxed);
+        let mut seen = guess(&self.0, Ordering::Relaxed);
         loop {
-            debug_assert_eq!(strip(seen, TAGS), entry.0.as_ptr(), "left a seat that was not its own");
             // VACATED stays beside the tags: a closed gate that looked virgin would hide the slots behind it.
             let after = vacated.map_addr(|a| a | addr_bits(seen, TAGS));
             // ORDERING: vacate (writer); Acquire, for we go on to count the owner down.
             match self.0.compare_exchange_weak(seen, after, Ordering::AcqRel, Ordering::Relaxed) {
-                Ok(_) => return Left { closed: addr_bits(seen, CLOSED) != 0, orphan: addr_bits(seen, ORPHAN) != 0 },
+                Ok(_) => break,
                 Err(now) => seen = now,
             }
         }
+        debug_assert_eq!(strip(seen, TAGS), entry.0.as_ptr(), "left a seat that was not its own");
+        Left { closed: addr_bits(seen, CLOSED) != 0, orphan: addr_bits(seen, ORPHAN) != 0 }
     }
 
     /// The first row of [`Slot::leave`]; false for the others, and nothing has happened.
