@@ -2,12 +2,20 @@
 //! with N and 2N; the difference is the work alone.
 //!
 //! Rows: P1 a child, created and dropped; P3 the same with a 30 s timeout; P6 a parent of 100 built,
-//! canceled and dropped, P6b the same without the cancel, so that the difference is the cancel; P7 a `done()` polled once and dropped; P14 a value found at depth 10.
+//! canceled and dropped, P6b the same without the cancel, so that the difference is the cancel; P7 a `done()` polled once
+//! and dropped; P9 a deadline with no parent, armed and released; P11 a deadline moved 10 ms further; P14 a value found at
+//! depth 10, where four other types and cancelable nodes take turns above it, P14-1 at depth
+//! 1, P14-100 and P14-1000 deeper; P14-many one of eight types among 49, 14 to 98 deep, P14-none a type that is bound nowhere,
+//! from there; V2 a value bound on top of five others, and dropped, V2-child the same with a child of it.
 //!
 //! T1, T3, T4, T7 do P1, P3, a look and P7 on four threads at one context with 200 live children: `ci/lines` counts which
 //! of their memory accesses go to lines that another thread uses too. Run as a bench without arguments it does each row a
 //! few times.
 
+#[path = "support/motley.rs"]
+mod motley;
+
+use motley::{FEW, MOTLEY, Other, has_other, with_other};
 use ripcord::{CancelHandle, Context, Error};
 use std::future::Future;
 use std::hint::black_box;
@@ -15,10 +23,10 @@ use std::pin::pin;
 use std::sync::Barrier;
 use std::task::{Poll, Waker};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 struct Key(u64);
-struct Other<const N: usize>;
+struct Absent;
 
 fn p1(times: u64) {
     let (parent, _handle) = Context::background().with_cancel();
@@ -60,21 +68,80 @@ fn p7(times: u64) {
     }
 }
 
-fn p14(times: u64) {
-    let (root, _handle) = Context::background().with_cancel();
-    let mut leaf = root.with_value(Key(1));
-    for level in 1..10 {
-        leaf = match level % 4 {
-            0 => leaf.with_value(Other::<0>),
-            2 => leaf.with_value(Other::<1>),
-            _ => leaf.with_cancel().0,
-        };
+fn p9(times: u64) {
+    for _ in 0..times {
+        drop(black_box(Context::background().with_timeout(Duration::from_secs(300))));
     }
+}
+
+fn p11(times: u64) {
+    let mut at = Instant::now() + Duration::from_secs(3600);
+    let (_ctx, handle) = Context::background().with_deadline(at);
+    for _ in 0..times {
+        at += Duration::from_millis(10);
+        assert!(black_box(&handle).reset_deadline(at));
+    }
+}
+
+/// The key, and above it up to this depth cancelable nodes and values of so many other types in turn.
+fn values(depth: usize, types: usize) -> Context {
+    let mut leaf = Context::background().with_cancel().0.with_value(Key(1));
+    for level in 1..depth {
+        leaf = if level % 2 == 0 { with_other!(leaf, (level / 2 - 1) % types) } else { leaf.with_cancel().0 };
+    }
+    leaf
+}
+
+fn found(leaf: &Context, times: u64) {
     let mut sum = 0;
     for _ in 0..times {
-        sum += black_box(&leaf).value::<Key>().map_or(0, |key| key.0);
+        sum += black_box(leaf).value::<Key>().map_or(0, |key| key.0);
     }
     assert_eq!(sum, times);
+}
+
+fn p14(times: u64) {
+    found(&values(10, FEW), times);
+}
+
+fn p14_1(times: u64) {
+    found(&values(1, FEW), times);
+}
+
+fn p14_100(times: u64) {
+    found(&values(100, FEW), times);
+}
+
+fn p14_1000(times: u64) {
+    found(&values(1000, FEW), times);
+}
+
+fn p14_many(times: u64) {
+    let leaf = values(100, MOTLEY);
+    for time in 0..times {
+        assert!(has_other!(black_box(&leaf), time));
+    }
+}
+
+fn p14_none(times: u64) {
+    let leaf = values(100, MOTLEY);
+    for _ in 0..times {
+        assert!(black_box(&leaf).value::<Absent>().is_none());
+    }
+}
+
+fn v2(times: u64) {
+    let parent = values(10, FEW);
+    for _ in 0..times {
+        drop(black_box(parent.with_value(Key(2))));
+    }
+}
+
+fn v2_child(times: u64) {
+    let parent = values(10, FEW);
+    for _ in 0..times {
+        drop(black_box(parent.with_value(Key(2)).with_cancel()));
+    }
 }
 
 /// So many times on each of four threads, all alive from the first to the last.
@@ -121,8 +188,10 @@ type Work = fn(u64);
 
 fn main() {
     #[rustfmt::skip]
-    let rows: [(&str, Work); 10] = [
-        ("P1", p1), ("P3", p3), ("P6", p6), ("P6b", p6b), ("P7", p7), ("P14", p14), ("T1", t1), ("T3", t3), ("T4", t4), ("T7", t7),
+    let rows: [(&str, Work); 19] = [
+        ("P1", p1), ("P3", p3), ("P6", p6), ("P6b", p6b), ("P7", p7), ("P9", p9), ("P11", p11), ("P14", p14), ("P14-1", p14_1), ("P14-100", p14_100),
+        ("P14-1000", p14_1000), ("P14-many", p14_many), ("P14-none", p14_none), ("V2", v2), ("V2-child", v2_child),
+        ("T1", t1), ("T3", t3), ("T4", t4), ("T7", t7),
     ];
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     if let [row, times] = arguments.as_slice() {

@@ -250,6 +250,7 @@ fn models() -> BTreeSet<String> {
         add(&module, &text);
     }
     add("timer::models", &fs::read_to_string(root().join("src/timer/models.rs")).unwrap());
+    add("timer::slab_modeled::models", &fs::read_to_string(root().join("src/timer/slab/models.rs")).unwrap());
     models
 }
 

@@ -157,6 +157,37 @@ fn d6_a_reset_to_a_past_instant_ends_the_context_and_returns_true() {
     }
 }
 
+/// About the distance from which the exact clock is not asked, on either side of it.
+#[test]
+fn d2_d6_what_has_just_passed_ends_at_once_and_nothing_ends_early() {
+    for n in 0..stress(200) as u64 {
+        for distance in [0, 1, 1_000_000, 499_999_999, 500_000_000, 500_000_001, 510_000_000, 1_000_000_000] {
+            // The kernel's ticks come at any moment of this.
+            let distance = Duration::from_nanos(distance + n % 5);
+            let (ctx, handle) = Context::background().with_deadline(far());
+            let at = Instant::now();
+            let passed = at.checked_sub(distance).unwrap_or(at);
+            assert!(handle.reset_deadline(passed));
+            assert_ended(&ctx, Error::DeadlineExceeded, "context deadline exceeded");
+            assert_ended(
+                &Context::background().with_deadline(passed).0,
+                Error::DeadlineExceeded,
+                "context deadline exceeded",
+            );
+
+            let to_come = Instant::now() + distance;
+            let (ctx, handle) = Context::background().with_deadline(to_come);
+            assert!(!ctx.is_done() || Instant::now() >= to_come, "made {distance:?} ahead, ended early");
+            let moved = handle.reset_deadline(to_come + distance);
+            assert!(moved || Instant::now() >= to_come, "ended early");
+            assert!(
+                !moved || !ctx.is_done() || Instant::now() >= to_come + distance,
+                "moved {distance:?}, ended early"
+            );
+        }
+    }
+}
+
 #[test]
 fn d6_a_reset_beyond_the_parents_deadline_is_remembered() {
     let at = far();

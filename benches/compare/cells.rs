@@ -96,8 +96,8 @@ pub(crate) fn heap_timed<C: Contender>(effort: Effort) -> Heap {
     heap::<C, _>(effort, C::keep_timed)
 }
 
-pub(crate) fn find<C: Values>(effort: Effort, depth: usize) -> Option<Cell> {
-    let leaf = C::chain(depth);
+pub(crate) fn find<C: Values>(effort: Effort, depth: usize, types: usize) -> Option<Cell> {
+    let leaf = C::chain(depth, types);
     assert_eq!(C::find(&leaf), Some(1));
     per_time(effort, move |times| {
         stopwatch(|| {
@@ -108,8 +108,20 @@ pub(crate) fn find<C: Values>(effort: Effort, depth: usize) -> Option<Cell> {
     })
 }
 
-pub(crate) fn miss<C: Values>(effort: Effort, depth: usize) -> Option<Cell> {
-    let leaf = C::chain(depth);
+pub(crate) fn find_other<C: Values>(effort: Effort, depth: usize, types: usize) -> Option<Cell> {
+    let leaf = C::chain(depth, types);
+    assert!((0..8).all(|time| C::find_other(&leaf, time)));
+    per_time(effort, move |times| {
+        stopwatch(|| {
+            for time in 0..times {
+                black_box(C::find_other(black_box(&leaf), time));
+            }
+        })
+    })
+}
+
+pub(crate) fn miss<C: Values>(effort: Effort, depth: usize, types: usize) -> Option<Cell> {
+    let leaf = C::chain(depth, types);
     assert!((0..8).all(|time| C::miss(&leaf, time).is_none()));
     per_time(effort, move |times| {
         stopwatch(|| {

@@ -22,8 +22,9 @@
 //!   many other timers pending.
 //! * P13: a chain, every level's handles kept: canceled from the top, then dropped from the top, per level. We on a stack of
 //!   64 KiB, rivals on 256 MiB; the mutex recurses with its locks held, and is not asked for a million.
-//! * P14: a look-up whose binding is the nth node from the leaf, cancelable nodes and other values between; absent:
-//!   eight types bound nowhere, in turn, from 100 nodes deep. Tokens hold no values.
+//! * P14: a look-up whose binding is the nth node from the leaf, cancelable nodes and values of four other types between;
+//!   among 49 types, each bound once: eight of them in turn, 14 to 98 nodes deep; absent: eight types bound nowhere,
+//!   in turn. Tokens hold no values.
 //! * P15: how much a process of its own grows while one root has ten million short children (`--full`: a hundred million),
 //!   plain or with a timeout; or at a pace of a million with a timeout a second, ten thousand of them alive, for ten seconds
 //!   (`--full`: a minute). And how often a second an idle timer's thread wakes
@@ -35,7 +36,7 @@ use super::heavy::{BIG_STACK, Call, SMALL_STACK, chain, during, grown, grown_by_
 use super::table::Target::{Most, Of, Ratio};
 use super::table::{Cell, Cells, Effort, Row, known, nothing, several, turned};
 use super::timers::late;
-use crate::support::{Contender, ParkingLot, Pingora, Ripcord, StdMutex, Tokio, keep_pending};
+use crate::support::{Contender, FEW, MOTLEY, ParkingLot, Pingora, Ripcord, StdMutex, Tokio, keep_pending};
 use ripcord::Config;
 use std::any::Any;
 use std::process::Command;
@@ -164,10 +165,13 @@ fn per_child(cell: Option<Cell>, width: usize) -> Option<Cell> {
 #[rustfmt::skip]
 fn looks(e: Effort) -> Vec<Row> {
     vec![
-        Row::new("P14/1", "find a value at depth 1", "ns", with_go(contexts!(find(e, 1)), go(e, "find 1")), &[Most(3.0)]),
-        Row::new("P14/10", "at depth 10", "ns", with_go(contexts!(find(e, 10)), go(e, "find 10")), &[Most(15.0)]),
-        Row::new("P14/100", "at depth 100", "ns", with_go(contexts!(find(e, 100)), go(e, "find 100")), &[Most(60.0)]),
-        Row::new("P14/no", "absent, from depth 100", "ns", with_go(contexts!(miss(e, 100)), go(e, "miss 100")), &[Most(3.0)]),
+        Row::new("P14/1", "find a value at depth 1", "ns", with_go(contexts!(find(e, 1, FEW)), go(e, "find 1")), &[Most(3.0)]),
+        Row::new("P14/10", "at depth 10", "ns", with_go(contexts!(find(e, 10, FEW)), go(e, "find 10")), &[Most(15.0)]),
+        Row::new("P14/100", "at depth 100", "ns", with_go(contexts!(find(e, 100, FEW)), go(e, "find 100")), &[Most(60.0)]),
+        Row::new("P14/1k", "at depth 1000", "ns", with_go(contexts!(find(e, 1000, FEW)), go(e, "find 1000")), &[]),
+        Row::new("P14/many", "from depth 100, among 49 types", "ns", with_go(contexts!(find_other(e, 100, MOTLEY)), None), &[]),
+        Row::new("P14/no", "absent, from depth 100", "ns", with_go(contexts!(miss(e, 100, FEW)), go(e, "miss 100")), &[Most(3.0)]),
+        Row::new("P14/manyno", "absent, from there", "ns", with_go(contexts!(miss(e, 100, MOTLEY)), None), &[]),
     ]
 }
 

@@ -1,5 +1,6 @@
 //! The contenders behind one face. Each method is what a user of that crate would write, nothing less.
 
+use super::motley::{Other, has_other, with_other};
 use crate::mutex::{on_parking_lot, on_std};
 use std::future::{Future, Pending, pending};
 use std::hint::black_box;
@@ -58,15 +59,16 @@ pub(crate) trait Contender: 'static {
 /// The bound type, and those that are bound nowhere: several, because a filter may by chance be good or bad at one.
 pub(crate) struct Key(pub(crate) u64);
 struct Absent<const N: usize>(u64);
-struct Other<const N: usize>;
 
 pub(crate) trait Values: Contender {
-    /// A chain whose `depth`th node from the leaf, the leaf counted, binds [`Key`]; below it cancelable nodes and other
-    /// types' values take turns.
-    fn chain(depth: usize) -> Self::Leaf;
+    /// A chain whose `depth`th node from the leaf, the leaf counted, binds [`Key`]; below it cancelable nodes and values of
+    /// so many other types take turns.
+    fn chain(depth: usize, types: usize) -> Self::Leaf;
     type Leaf: 'static;
     fn find(leaf: &Self::Leaf) -> Option<u64>;
     fn miss(leaf: &Self::Leaf, time: u64) -> Option<u64>;
+    /// Finds one of eight of the others, from 14 to 98 deep in a chain of 100 and as many types.
+    fn find_other(leaf: &Self::Leaf, time: u64) -> bool;
 }
 
 fn poll<F: Future>(future: Pin<&mut F>) -> bool {
@@ -156,17 +158,12 @@ macro_rules! contexts {
         impl Values for $name {
             type Leaf = $($path)::+::Context;
 
-            fn chain(depth: usize) -> Self::Leaf {
+            fn chain(depth: usize, types: usize) -> Self::Leaf {
                 let (root, _handle) = $($path)::+::Context::background().with_cancel();
                 let mut leaf = root.with_value(Key(1));
                 for level in 1..depth {
-                    leaf = match level % 8 {
-                        2 => leaf.with_value(Other::<0>),
-                        4 => leaf.with_value(Other::<1>),
-                        6 => leaf.with_value(Other::<2>),
-                        0 => leaf.with_value(Other::<3>),
-                        _ => leaf.with_cancel().0,
-                    };
+                    let even = level % 2 == 0;
+                    leaf = if even { with_other!(leaf, (level / 2 - 1) % types) } else { leaf.with_cancel().0 };
                 }
                 leaf
             }
@@ -174,6 +171,11 @@ macro_rules! contexts {
             #[inline]
             fn find(leaf: &Self::Leaf) -> Option<u64> {
                 leaf.value::<Key>().map(|key| key.0)
+            }
+
+            #[inline]
+            fn find_other(leaf: &Self::Leaf, time: u64) -> bool {
+                has_other!(leaf, time)
             }
 
             #[inline]

@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports)]
 
 mod contenders;
+mod motley;
 mod record;
 mod shapes;
 mod svg;
@@ -11,6 +12,7 @@ mod threads;
 mod timing;
 
 pub(crate) use contenders::{Contender, Kept, Key, ParkingLot, Ripcord, StdMutex, Tokio, Values};
+pub(crate) use motley::{FEW, MOTLEY};
 pub(crate) use record::{hardware, load, read, save, stem};
 pub(crate) use shapes::{cancel_trees, chain_of, keep_pending, wake_waiters};
 pub(crate) use svg::Svg;

@@ -156,7 +156,11 @@ mutants! {
         "«node.end(bequest(parent));»" => "let _ = bequest(parent);";
 
     // deadline, timer-cell, cause-read: a node's own deadline.
-    "deadline: a move does not heed the decision to fire", ["m15_deadline::fired_or_pushed_back"],
+    "deadline: a push back does not heed the decision to fire", ["m15_deadline::fired_or_pushed_back"],
+        "node/deadline.rs":
+        "&& «self.deadline.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()»;" =>
+        "{ self.deadline.store(to, Ordering::Release); true }";
+    "deadline: any other move does not", ["m18_stale_reminder::forward_then_back_as_both_surface"],
         "node/deadline.rs":
         "match «self.deadline.compare_exchange_weak(from, next, Ordering::AcqRel, Ordering::Acquire)» {" =>
         "self.deadline.store(next, Ordering::Release); Ok::<u64, u64>(from)";
@@ -206,7 +210,7 @@ mutants! {
         "Ok(IDLE) => return Disowned::Yours,\n                Ok(_) => return «Disowned::Gone»," => "Disowned::Yours";
 
     // last-ref: values.
-    "last-ref: a value on top does not count the one below", ["m22_values::two_branches_of_a_chain"], "value.rs":
+    "last-ref: a value on top does not count the one below", ["m22_values::two_branches_of_a_chain"], "value/mod.rs":
         "if let Some(binding) = unsafe { head.as_ref() } {\n            «binding.refs.add();»" => "let _ = binding;";
 
     // attached.
@@ -235,6 +239,14 @@ mutants! {
         "if «missed < published && self.driver.runs()» {" => "false";
     "timer-low: the bound is reset after the inbox is taken", ["timer::models::arm_and_turn"], "timer/shard.rs":
         "«self.inflow_low = low;»" => "self.inflow_low = low; shard.front.low.store(NEVER, Ordering::SeqCst);";
+    "timer-free: a slab goes while one of its cells is out",
+        ["timer::slab_modeled::models::one_comes_home_as_one_goes_out"], "timer/slab.rs":
+        "match «own.home.len()» {" => "own.home.len() + 1";
+    "timer-free: a slab that goes stays in the list", ["timer::slab_modeled::models::both_come_home"], "timer/slab.rs":
+        "let _ = «unsafe { self.remove(slab) }»;" => "Chain::new()";
+    "timer-free: cells stay on their way though the lock was had", ["timer::slab_modeled::models::both_come_home"],
+        "timer/slab.rs":
+        "while «!self.strays.is_empty()» {" => "false";
     "timer-claim: the driver looks without a pin", ["timer::models::fire_and_leave",
         "timer::models::put_back_and_leave", "m15_deadline::fired_as_it_goes"], "timer/turn.rs":
         "let guard = «reclaim::pin()»;" =>

@@ -65,7 +65,7 @@ pub(crate) const KILLED: &[(&str, &[&str])] = &[
     ("sync/reclaim.rs retire epoch-retire#1 Release>Relaxed", &["m08_helping::above_and_below_while_the_leaf_goes"]),
     ("sync/reclaim.rs drop epoch-unpin#1 AcqRel>Acquire", &["m03_leave::child_leaves"]),
     ("sync/reclaim.rs drop epoch-unpin#1 AcqRel>Release", &["m03_leave::child_leaves"]),
-    ("timer/cell.rs dealloc timer-free#1 Acquire>Relaxed", &["timer::models::dead_and_deallocated"]),
+    ("timer/cell.rs see_last_touch timer-free#1 Acquire>Relaxed", &["timer::models::dead_and_deallocated"]),
     ("timer/cell.rs release timer-claim#1 AcqRel>Acquire", &["timer::models::dead_and_deallocated"]),
     ("timer/cell.rs release timer-claim#1 AcqRel>Release", &["timer::models::fire_and_reuse"]),
     ("timer/cell.rs let_go timer-let-go#1 Release>Relaxed", &["timer::models::fire_and_reuse"]),

@@ -2,7 +2,7 @@
 //!
 //! All threads of a model run on one of the system's, one at a time, so they share it; it is no part of the schedule.
 
-use super::{BIAS, Tick, tick_of};
+use super::{BIAS, Tick};
 use crate::sync::thread;
 use std::cell::Cell;
 use std::time::Instant;
@@ -26,9 +26,14 @@ pub(crate) fn set(nanos: u64) {
     NOW.set(at(nanos));
 }
 
-/// Whether an instant has passed.
-pub(crate) fn has_passed(instant: Instant) -> bool {
-    tick_of(instant) <= now()
+/// Ticks count from wherever the process began to look.
+pub(super) fn zero() -> Instant {
+    Instant::now()
+}
+
+/// Whether a tick has passed.
+pub(super) fn has_passed(at: Tick) -> bool {
+    at <= now()
 }
 
 /// There is no time: a limit is as good as no limit for the races that models look for.

@@ -62,9 +62,14 @@ pub(crate) fn running() -> Option<Tick> {
     with(|setting| setting.stopped.is_none().then(|| setting.running()))
 }
 
-/// Whether an instant has passed.
-pub(crate) fn has_passed(at: Instant) -> bool {
-    tick_of(at) <= now()
+/// Ticks count from the first look at the system's clock.
+pub(super) fn zero() -> Instant {
+    Instant::now()
+}
+
+/// Whether a tick has passed. Only this clock knows: one that stands has nothing to do with the kernel's.
+pub(super) fn has_passed(at: Tick) -> bool {
+    at <= now()
 }
 
 /// Stops the clock where it is.

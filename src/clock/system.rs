@@ -1,6 +1,6 @@
 //! The source of time: the system's clock, which nobody stops.
 
-use super::{Tick, tick_of};
+use super::{Tick, coarse, tick_of};
 use crate::sync::thread;
 use std::time::Instant;
 
@@ -16,10 +16,19 @@ pub(crate) fn running() -> Option<Tick> {
     Some(now())
 }
 
-/// Whether an instant has passed.
+pub(super) use coarse::zero;
+
+/// Whether a tick has passed. The exact clock is not read for one that is far enough ahead.
 #[inline]
-pub(crate) fn has_passed(at: Instant) -> bool {
-    at <= Instant::now()
+pub(super) fn has_passed(at: Tick) -> bool {
+    !coarse::is_ahead(at) && has_just_passed(at)
+}
+
+/// Apart, so that who need not ask has no registers to save for it.
+#[cold]
+#[inline(never)]
+fn has_just_passed(at: Tick) -> bool {
+    at <= now()
 }
 
 /// Parks this thread until then, or until somebody unparks it; may return earlier, as parking may.

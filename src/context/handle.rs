@@ -70,9 +70,10 @@ impl CancelHandle {
 
     /// Moves the context's own deadline, either way, also if it had none. False, and nothing changes, once it has ended.
     ///
-    /// Pushing back is one atomic operation (and one look at the clock). A deadline beyond the parent's is remembered: the earliest of the chain
-    /// holds at any time. An instant that has passed ends the context before this returns. An instant too far away to
-    /// express disarms.
+    /// Pushing back is one atomic operation, and one look at the clock; on Linux at the coarse one, unless the instant is less
+    /// than half a second away. A deadline beyond the parent's is remembered: the earliest of the chain holds at any
+    /// time. An instant that has passed ends the context before this returns (see
+    /// [the limits](crate::docs::limits#deadlines) for machines that stood still). An instant too far away to express disarms.
     ///
     /// # Panics
     ///

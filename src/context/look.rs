@@ -46,8 +46,8 @@ impl Context {
         (deadline < NEVER).then(|| Duration::from_nanos(deadline.saturating_sub(clock::now())))
     }
 
-    /// The nearest value of this type. Time proportional to the number of values bound above; a type that is bound
-    /// nowhere is mostly refused at once.
+    /// The nearest value of this type. The time grows with the logarithm of the number of values bound above, as long as they
+    /// are of few types; a type that is bound nowhere is mostly refused at once.
     ///
     /// ```
     /// use ripcord::Context;

@@ -265,7 +265,23 @@ impl Node {
     /// Moves the own deadline. False, and nothing changes, once the context has ended. A move to the past ends it here.
     ///
     /// The caller holds a handle.
+    #[inline]
     pub(crate) fn reset(&self, When { tick: to, past }: When) -> bool {
+        // ORDERING: deadline (reader).
+        let from = self.deadline.load(Ordering::Acquire);
+        // The common move: a push back, of a deadline that has not EXPIRED, which is later than any. The reminder is never
+        // later than the deadline was, so that is all.
+        let pushed = from <= to
+            && !past
+            && !self.is_done()
+            // ORDERING: deadline (both ends). Either this move or the decision to fire comes first.
+            && self.deadline.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        pushed || self.reset_slowly(When { tick: to, past })
+    }
+
+    /// Any other move, or one that met another.
+    #[inline(never)]
+    fn reset_slowly(&self, When { tick: to, past }: When) -> bool {
         // ORDERING: deadline (reader).
         let mut from = self.deadline.load(Ordering::Acquire);
         loop {
@@ -279,7 +295,7 @@ impl Node {
             }
             // A move to the past is the decision itself: nobody can move it away again.
             let next = if past { to | EXPIRED } else { to };
-            // ORDERING: deadline (both ends). Either this move or the decision to fire comes first.
+            // ORDERING: deadline (both ends). As in `reset`.
             match self.deadline.compare_exchange_weak(from, next, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) if past => {
                     self.expire_earlier(to, clock::now());
@@ -288,7 +304,6 @@ impl Node {
                     return self.err() == Some(Error::DeadlineExceeded);
                 }
                 Ok(_) if to < from => self.arm(to),
-                // The reminder is never later than the deadline was: a push back is done.
                 Ok(_) => {}
                 Err(seen) => {
                     from = seen;

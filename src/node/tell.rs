@@ -32,30 +32,49 @@ thread_local! {
     static DEFERRED: RefCell<VecDeque<Told>> = const { RefCell::new(VecDeque::new()) };
 }
 
+/// One telling more on this stack.
+struct Level(usize);
+
+impl Level {
+    /// `None`: there are enough.
+    #[inline]
+    fn enter() -> Option<Level> {
+        let depth = DEPTH.try_with(Cell::get).unwrap_or(0);
+        (depth < NESTED).then(|| {
+            let _ = DEPTH.try_with(|cell| cell.set(depth + 1));
+            Level(depth)
+        })
+    }
+
+    /// The outermost does what was left to it.
+    #[inline]
+    fn leave(self, shield: &mut Shield) {
+        if self.0 == 0 {
+            while let Some(next) = DEFERRED.try_with(|queue| queue.borrow_mut().pop_front()).ok().flatten() {
+                next.tell_now(shield);
+            }
+        }
+        let _ = DEPTH.try_with(|cell| cell.set(self.0));
+    }
+}
+
 impl Told {
     /// Tells everybody. Every piece of user code runs behind the shield.
     pub(crate) fn tell(self, shield: &mut Shield) {
         if self.is_empty() {
             return;
         }
-        let depth = DEPTH.try_with(Cell::get).unwrap_or(0);
-        if depth >= NESTED {
-            let mut told = Some(self);
-            let queued = DEFERRED.try_with(|queue| queue.borrow_mut().extend(told.take()));
-            if queued.is_err() {
-                // The thread is ending and has lost its queue: nesting is all that is left.
-                told.into_iter().for_each(|told| told.tell_now(shield));
-            }
+        if let Some(level) = Level::enter() {
+            self.tell_now(shield);
+            level.leave(shield);
             return;
         }
-        let _ = DEPTH.try_with(|cell| cell.set(depth + 1));
-        self.tell_now(shield);
-        if depth == 0 {
-            while let Some(next) = DEFERRED.try_with(|queue| queue.borrow_mut().pop_front()).ok().flatten() {
-                next.tell_now(shield);
-            }
+        let mut told = Some(self);
+        let queued = DEFERRED.try_with(|queue| queue.borrow_mut().extend(told.take()));
+        if queued.is_err() {
+            // The thread is ending and has lost its queue: nesting is all that is left.
+            told.into_iter().for_each(|told| told.tell_now(shield));
         }
-        let _ = DEPTH.try_with(|cell| cell.set(depth));
     }
 
     /// Tells everybody; the first panic goes on from here.
@@ -197,9 +216,8 @@ pub(super) unsafe fn drop_job(job: Job, left: Option<(NonNull<Node>, Left)>) {
 ///
 /// The caller owns the share, and is in no critical section.
 pub(crate) unsafe fn drop_values(values: *const Binding) {
-    let mut told = Told::default();
-    told.garbage.push(Garbage::Values(values));
-    told.tell_alone();
+    // SAFETY: forwarded.
+    drop_alone(|| Garbage::Values(values), |shield| unsafe { Binding::release(values, shield) });
 }
 
 /// Gives a count of a base back, which may keep values.
@@ -209,10 +227,23 @@ pub(crate) unsafe fn drop_values(values: *const Binding) {
 /// The caller owns the count, and is in no critical section.
 pub(crate) unsafe fn drop_base(base: Base) {
     if base.counts() {
-        let mut told = Told::default();
-        told.garbage.push(Garbage::Base(base));
-        told.tell_alone();
+        // SAFETY: forwarded.
+        drop_alone(|| Garbage::Base(base), |shield| unsafe { base.release(shield) });
     }
+}
+
+/// Drops garbage at once, unless too much is under way on this stack: without [`Told`], which carries it from a walk.
+#[inline]
+fn drop_alone(garbage: impl FnOnce() -> Garbage, drop_now: impl FnOnce(&mut Shield)) {
+    let Some(level) = Level::enter() else {
+        let mut told = Told::default();
+        told.garbage.push(garbage());
+        return told.tell_alone();
+    };
+    let mut shield = Shield::new();
+    drop_now(&mut shield);
+    level.leave(&mut shield);
+    shield.finish();
 }
 
 /// An entry has left a slot of `owner`: if that was all that kept the owner, it goes too.

@@ -52,27 +52,19 @@ pub(super) enum Release {
 }
 
 impl Entry {
-    /// A cell from the allocator, free for [`dress`](Self::dress).
-    pub(super) fn alloc() -> NonNull<Entry> {
-        NonNull::from(Box::leak(Box::new(Entry {
+    /// A new cell, free for [`dress`](Self::dress).
+    pub(super) fn free() -> Entry {
+        Entry {
             when: AtomicU64::new(FREE),
             next: UnsafeCell::new(ptr::null_mut()),
             target: UnsafeCell::new(ptr::null_mut()),
-        })))
+        }
     }
 
-    /// Gives a cell back to the allocator.
-    ///
-    /// # Safety
-    ///
-    /// It came from [`alloc`](Self::alloc), and the caller is the only one who knows it.
-    pub(super) unsafe fn dealloc(this: NonNull<Entry>) {
-        // SAFETY: forwarded.
-        let when = unsafe { &(*this.as_ptr()).when };
+    /// Sees all that was done with a free cell: its memory is about to go.
+    pub(super) fn see_last_touch(&self) {
         // ORDERING: timer-free (reader). The owner that let go last touched the word; it was found free without an order.
-        when.load(Ordering::Acquire);
-        // SAFETY: forwarded.
-        drop(unsafe { Box::from_raw(this.as_ptr()) });
+        self.when.load(Ordering::Acquire);
     }
 
     /// Makes an exclusively held cell armed for `target`.
@@ -249,18 +241,6 @@ impl Chain {
             look(unsafe { entry.as_ref() });
             // SAFETY: this chain holds the places of its cells.
             at = unsafe { Entry::next(entry) };
-        }
-    }
-
-    /// Gives every cell back to the allocator.
-    ///
-    /// # Safety
-    ///
-    /// Nobody else knows the cells.
-    pub(super) unsafe fn dealloc(mut self) {
-        while let Some(entry) = self.pop() {
-            // SAFETY: forwarded.
-            unsafe { Entry::dealloc(entry) };
         }
     }
 }

@@ -6,7 +6,7 @@
 //! Its invariants are those of [`Driver`](super::runner).
 
 use super::runner::Runner;
-use super::{Target, Timers};
+use super::{Target, Timers, slab};
 use crate::clock::{self, NEVER, Tick};
 use crate::config;
 use crate::shield::Shield;
@@ -183,6 +183,8 @@ impl<T: Target> Timers<T> {
         driver.runner.store(ptr::null_mut(), Ordering::SeqCst);
         driver.retry_at.store(0, Ordering::Relaxed);
         self.next_wake.store(NEVER, Ordering::SeqCst);
+        // What was on its way home is no deadline.
+        slab::after_fork();
         let mut lost = self.hands.after_fork();
         for shard in &self.shards {
             lost |= shard.after_fork();

@@ -101,18 +101,22 @@ impl Heap {
     fn sink(&mut self, mut at: usize) {
         let item = self.items[at];
         loop {
-            let first = at * ARITY + 1;
-            let Some(children) = self.items.get(first..(first + ARITY).min(self.items.len())) else { break };
-            let Some((offset, least)) = children.iter().map(|child| child.0).enumerate().min_by_key(|child| child.1)
-            else {
-                break;
-            };
-            if item.0 <= least {
-                break;
-            }
-            self.items[at] = self.items[first + offset];
-            at = first + offset;
+            let Some((least, child)) = self.least_below(at).filter(|(_, child)| child.0 < item.0) else { break };
+            self.items[at] = child;
+            at = least;
         }
         self.items[at] = item;
+    }
+
+    /// The child with the least key, and where it is.
+    #[inline]
+    fn least_below(&self, at: usize) -> Option<(usize, Keyed)> {
+        let first = at * ARITY + 1;
+        let less = |a: (usize, Keyed), b: (usize, Keyed)| if b.1.0 < a.1.0 { b } else { a };
+        match *self.items.get(first..)? {
+            // Two by two, so that one comparison need not wait for the other.
+            [a, b, c, d, ..] => Some(less(less((first, a), (first + 1, b)), less((first + 2, c), (first + 3, d)))),
+            ref few => few.iter().enumerate().map(|(offset, child)| (first + offset, *child)).reduce(less),
+        }
     }
 }

@@ -38,6 +38,12 @@ mod pool;
 #[cfg_attr(feature = "loom", path = "runner_model.rs")]
 mod runner;
 mod shard;
+#[cfg_attr(any(feature = "loom", ripcord_unpooled, fuzzing), path = "slab_plain.rs")]
+mod slab;
+// Beside the plain one, for its models.
+#[cfg(all(test, feature = "loom", not(feature = "shuttle")))]
+#[path = "slab.rs"]
+mod slab_modeled;
 mod turn;
 
 #[cfg(all(test, feature = "loom", not(feature = "shuttle")))]

@@ -126,7 +126,7 @@ fn sleeps_until(timers: &Timers<Probe>) -> Option<Tick> {
 
 /// Runs a model; `bound` is the number of preemptions per schedule, `None` for all schedules. `RIPCORD_LOOM` as for the
 /// models of the tree: `long` allows one more, a number is the bound, and `none` explores all.
-fn model(name: &str, bound: Option<usize>, run: impl Fn() + Send + Sync + 'static) {
+pub(super) fn model(name: &str, bound: Option<usize>, run: impl Fn() + Send + Sync + 'static) {
     let bound = match std::env::var("RIPCORD_LOOM").as_deref() {
         Err(_) if cfg!(crossbeam_loom) => Some(1),
         Err(_) => bound,
@@ -316,7 +316,7 @@ fn put_back_and_leave() {
 #[test]
 fn dead_and_deallocated() {
     model("timer: let go x dealloc", None, || {
-        let entry = Entry::alloc();
+        let (entry, mut chain) = slab::fetch();
         // SAFETY: ours so far.
         unsafe { entry.as_ref() }.dress(7, std::ptr::null_mut());
         // SAFETY: the owner's side, once.
@@ -325,10 +325,14 @@ fn dead_and_deallocated() {
         if unsafe { entry.as_ref() }.armed().is_some() {
             assert_eq!(leaving.join().unwrap(), cell::Release::Queued);
             // SAFETY: both sides have let go.
-            unsafe { Entry::dealloc(entry) };
+            unsafe { chain.push(entry) };
+            // SAFETY: as above.
+            unsafe { slab::take_back(chain) };
         } else {
             // SAFETY: as above.
-            unsafe { Entry::dealloc(entry) };
+            unsafe { chain.push(entry) };
+            // SAFETY: as above.
+            unsafe { slab::take_back(chain) };
             assert_eq!(leaving.join().unwrap(), cell::Release::Queued);
         }
     });

@@ -1,6 +1,6 @@
 //! Where cells rest between two deadlines: a few with each thread, more with each shard, bounded both.
 //!
-//! A thread takes from itself first, then takes its shard's shelf whole, and goes to the allocator last. A registrant
+//! A thread takes from itself first, then takes its shard's shelf whole, and a [slab](super::slab) of them last. A registrant
 //! that drains its shard keeps the dead it found; the driver puts its dead on the shelf of the shard they came from,
 //! so that they return to the threads that arm there instead of being freed in bursts on a foreign thread.
 //!
@@ -10,10 +10,11 @@
 //! no threads' stores.
 
 use super::cell::{Chain, Entry, Shelf};
+use super::slab;
 use crate::sync::{AtomicUsize, Ordering};
 use std::ptr::NonNull;
 
-/// Cells that a shelf keeps at most; what comes beyond goes back to the allocator. Half a megabyte.
+/// Cells that a shelf keeps at most; what comes beyond goes home. Half a megabyte.
 const SHELF_MAX: usize = 16_384;
 
 /// The store of a shard.
@@ -28,24 +29,25 @@ impl Pool {
         Pool { shelf: Shelf::new(), len: AtomicUsize::new(0) }
     }
 
-    /// One free cell, from here or from the allocator; the thread keeps what else was here.
+    /// One free cell, from here or from a slab of them; the thread keeps what else was there.
     #[cold]
     pub(super) fn fetch(&self) -> NonNull<Entry> {
-        let mut chain = self.shelf.take();
-        match chain.pop() {
+        let mut shelved = self.shelf.take();
+        let (entry, rest) = match shelved.pop() {
             Some(entry) => {
                 // ORDERING: none. A statistic that bounds the shelf roughly.
                 self.len.store(0, Ordering::Relaxed);
-                if let Err(rest) = local::stash(chain) {
-                    self.put_back(rest);
-                }
-                entry
+                (entry, shelved)
             }
-            None => Entry::alloc(),
+            None => slab::fetch(),
+        };
+        if let Err(rest) = local::stash(rest) {
+            self.put_back(rest);
         }
+        entry
     }
 
-    /// Keeps a chain of free cells, or gives it to the allocator if there are too many.
+    /// Keeps a chain of free cells; sends those home for which there is no room.
     ///
     /// # Safety
     ///
@@ -53,10 +55,15 @@ impl Pool {
     pub(super) unsafe fn give(&self, mut chain: Chain) {
         // ORDERING: none, both; as in `fetch`.
         let room = SHELF_MAX.saturating_sub(self.len.load(Ordering::Relaxed));
+        let mut beyond = Chain::new();
         while chain.len() > room {
             let Some(entry) = chain.pop() else { break };
+            // SAFETY: out of the other chain.
+            unsafe { beyond.push(entry) };
+        }
+        if !beyond.is_empty() {
             // SAFETY: forwarded.
-            unsafe { Entry::dealloc(entry) };
+            unsafe { slab::take_back(beyond) };
         }
         if !chain.is_empty() {
             self.len.fetch_add(chain.len(), Ordering::Relaxed);
@@ -96,10 +103,10 @@ impl Pool {
         self.len.load(Ordering::Relaxed)
     }
 
-    /// Gives everything back to the allocator.
+    /// Sends everything home.
     pub(super) fn clear(&self) {
         // SAFETY: what is on the shelf is free.
-        unsafe { self.shelf.take().dealloc() };
+        unsafe { slab::take_back(self.shelf.take()) };
     }
 }
 
@@ -117,6 +124,7 @@ pub(super) use local::{count, take};
 #[cfg(not(feature = "loom"))]
 mod local {
     use super::super::cell::{Chain, Entry};
+    use super::super::slab;
     use super::Turn;
     use crate::sync::thread_index;
     use std::cell::Cell;
@@ -142,8 +150,10 @@ mod local {
     impl Drop for Local {
         fn drop(&mut self) {
             let chain = Chain::adopt(self.stash.replace(ptr::null_mut()));
-            // SAFETY: what a thread keeps is free and known to nobody else.
-            unsafe { chain.dealloc() };
+            if !chain.is_empty() {
+                // SAFETY: what a thread keeps is free and known to nobody else.
+                unsafe { slab::take_back(chain) };
+            }
         }
     }
 

@@ -32,6 +32,7 @@ use super::cell::{Chain, Entry, Shelf};
 use super::heap::{Heap, Keyed};
 use super::lock::ForkLock;
 use super::pool::Pool;
+use super::slab;
 use crate::clock::{NEVER, Tick};
 use crate::sync::{AtomicU64, AtomicUsize, Ordering};
 use crossbeam_utils::CachePadded;
@@ -418,7 +419,7 @@ impl Drop for Shard {
         }
         for chain in [inbox, queue.inflow, queue.young, queue.exam, rest] {
             // SAFETY: an engine is dropped when no target holds a cell of it any more.
-            unsafe { chain.dealloc() };
+            unsafe { slab::take_back(chain) };
         }
         self.books.pool.clear();
     }

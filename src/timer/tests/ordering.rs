@@ -4,14 +4,24 @@ use super::super::heap::Heap;
 use super::*;
 
 fn cells(count: usize) -> Vec<NonNull<Entry>> {
-    (0..count).map(|_| Entry::alloc()).collect()
+    (0..count)
+        .map(|_| {
+            let (entry, rest) = slab::fetch();
+            // SAFETY: just fetched.
+            unsafe { slab::take_back(rest) };
+            entry
+        })
+        .collect()
 }
 
 fn free(cells: Vec<NonNull<Entry>>) {
+    let mut chain = Chain::new();
     for cell in cells {
         // SAFETY: made by `cells`, in no list.
-        unsafe { Entry::dealloc(cell) };
+        unsafe { chain.push(cell) };
     }
+    // SAFETY: as above.
+    unsafe { slab::take_back(chain) };
 }
 
 #[test]

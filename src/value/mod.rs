@@ -1,27 +1,50 @@
 //! Request values: an immutable chain of bindings, apart from the tree of cancelations.
 //!
-//! A look-up walks bindings only, however many contexts that merely cancel lie between. Every binding carries a
-//! fingerprint of all keys from itself down, so a type that is bound nowhere is mostly refused by one test.
+//! A look-up visits bindings only, however many contexts that merely cancel lie between. Every binding knows what types
+//! surely none from itself down binds, so one that is bound nowhere is mostly refused by one test ([`mark`]).
+//!
+//! # Spans
+//!
+//! The same is known of a *span* from each binding down, and so a look-up jumps over spans that lack its type. Where two
+//! spans of one length lie on top of each other, the next binding heads both and itself; otherwise it is a span alone. Lengths
+//! are 1, 3, 7, 15 and so on, with at most two of a kind in a row: so any of `n` bindings is at most `3 log2 n` steps away, each
+//! to the next binding or to the end of a span, and a new one looks at two others only. This is the stack of Myers ("An
+//! applicative random-access stack", Information Processing Letters 17, 1983), where one looks for a position.
+//!
+//! ```text
+//! place    0  1  2  3  4  5  6  7  8  9  10      from the top
+//! length   1  3  1  1  7  3  1  1  3  1  1
+//! end      1  4  3  4  -  8  7  8  -  10 -       the place behind the span's last
+//! ```
+//!
+//! A long span of many types seems to hold every type. It is then entered, and the shorter ones in it are asked.
 //!
 //! # Ownership
 //!
 //! A binding is owned by `refs`: one for all contexts that *are* this binding together (they count `holders`), one for
 //! each binding on top of it, one for each context derived from it directly. What hangs off a binding for the context
-//! floor (`base`) ends with the last holder; the value lives on while anybody can see it.
+//! floor (`base`) ends with the last holder; the value lives on while anybody can see it. The end of a span is further
+//! down, and needs no share.
+
+mod mark;
+#[cfg(all(test, not(feature = "loom")))]
+mod tests;
 
 use crate::refs::RefCount;
 use crate::shield::Shield;
 use crate::sync::reclaim;
 use crate::trace::Name;
+use mark::{Lacks, Mark};
 use std::any::{TypeId, type_name};
-use std::hash::{Hash, Hasher};
 use std::ptr::{self, NonNull};
 
 /// The part of a binding that does not depend on the type of its value.
 #[repr(C, align(16))]
 pub(crate) struct Binding {
+    /// Of all from here down.
+    lacks: Lacks,
+    span: Span,
     next: *const Binding,
-    fingerprint: u64,
     key: TypeId,
     kind: &'static Kind,
     /// Contexts that are this binding.
@@ -36,6 +59,13 @@ pub(crate) struct Binding {
 unsafe impl Send for Binding {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for Binding {}
+
+/// Bindings in a row, from the one that has this down to `end`.
+struct Span {
+    lacks: Lacks,
+    end: *const Binding,
+    len: usize,
+}
 
 /// What is known of a type when it has been forgotten.
 struct Kind {
@@ -88,46 +118,53 @@ impl<T: Send + Sync + 'static> Bound<T> {
     }
 }
 
-/// Three bits of 64 for a type (or fewer, where they fall together): with a handful of types bound, about one absent type
-/// in a hundred is looked for in vain.
-#[inline]
-fn fingerprint(key: TypeId) -> u64 {
-    struct Fold(u64);
-    impl Hasher for Fold {
-        fn finish(&self) -> u64 {
-            self.0
-        }
-        fn write(&mut self, bytes: &[u8]) {
-            for byte in bytes {
-                self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+impl Span {
+    /// The span of a binding of one type on top of `next`.
+    ///
+    /// # Safety
+    ///
+    /// `next` is null or alive.
+    unsafe fn on(next: *const Binding, own: Lacks) -> Span {
+        // SAFETY: forwarded.
+        if let Some(Binding { span: first, .. }) = unsafe { next.as_ref() } {
+            // SAFETY: further down, so alive too.
+            if let Some(Binding { span: second, .. }) = unsafe { first.end.as_ref() } {
+                if first.len == second.len {
+                    let lacks = own.both(first.lacks).both(second.lacks);
+                    return Span { lacks, end: second.end, len: 1 + first.len + second.len };
+                }
             }
         }
-        fn write_u64(&mut self, word: u64) {
-            self.0 ^= word;
-        }
+        Span { lacks: own, end: next, len: 1 }
     }
-    let mut fold = Fold(0);
-    key.hash(&mut fold);
-    let hash = fold.finish();
-    1 << (hash >> 58) | 1 << (hash >> 52 & 63) | 1 << (hash >> 46 & 63)
 }
 
 impl Binding {
     /// Binds `value` on top of `next`, whose share it takes over, for one holder.
     pub(crate) fn bind<T: Send + Sync + 'static>(value: T, next: *const Binding, base: *mut ()) -> NonNull<Binding> {
+        // Memory first: what is read below then needs to be kept over no call.
+        let mut room = Box::<Bound<T>>::new_uninit();
         let key = TypeId::of::<T>();
+        let own = Lacks::all_but(Mark::of(key));
         // SAFETY: the caller's share keeps `next` alive, if there is one.
-        let below = unsafe { next.as_ref() }.map_or(0, |next| next.fingerprint);
-        let head = Binding {
-            next,
-            fingerprint: below | fingerprint(key),
-            key,
-            kind: &Bound::<T>::KIND,
-            holders: RefCount::new(1),
-            refs: RefCount::new(1),
-            base,
-        };
-        NonNull::from(Box::leak(Box::new(Bound { head, value }))).cast()
+        let below = unsafe { next.as_ref() }.map_or(Lacks::EVERYTHING, |next| next.lacks);
+        // SAFETY: as above.
+        let span = unsafe { Span::on(next, own) };
+        room.write(Bound {
+            head: Binding {
+                lacks: own.both(below),
+                span,
+                next,
+                key,
+                kind: &Bound::<T>::KIND,
+                holders: RefCount::new(1),
+                refs: RefCount::new(1),
+                base,
+            },
+            value,
+        });
+        // SAFETY: just written.
+        NonNull::from(Box::leak(unsafe { room.assume_init() })).cast()
     }
 
     /// The nearest value of this type, from `head` down.
@@ -138,12 +175,18 @@ impl Binding {
     #[inline]
     pub(crate) unsafe fn find<'a, T: 'static>(head: *const Binding) -> Option<&'a T> {
         let key = TypeId::of::<T>();
-        let bits = fingerprint(key);
+        let mark = Mark::of(key);
         let mut at = head;
-        // SAFETY: every binding keeps the next alive.
-        while let Some(binding) = unsafe { at.as_ref() } {
-            if binding.fingerprint & bits != bits {
+        loop {
+            // SAFETY: every binding keeps the next alive, and so all that are further down.
+            let mut binding = unsafe { at.as_ref() }?;
+            if binding.lacks.surely(mark) {
                 return None;
+            }
+            while binding.span.lacks.surely(mark) {
+                at = binding.span.end;
+                // SAFETY: as above.
+                binding = unsafe { at.as_ref() }?;
             }
             if binding.key == key {
                 // SAFETY: the key says what the binding was made as.
@@ -151,7 +194,6 @@ impl Binding {
             }
             at = binding.next;
         }
-        None
     }
 
     pub(crate) fn next(&self) -> *const Binding {
@@ -167,6 +209,7 @@ impl Binding {
     /// # Safety
     ///
     /// `head` is null or alive.
+    #[inline]
     pub(crate) unsafe fn share(head: *const Binding) {
         // SAFETY: forwarded.
         if let Some(binding) = unsafe { head.as_ref() } {
