@@ -15,6 +15,30 @@ fn child_leaves() {
     });
 }
 
+/// A node that somebody waited for, and nobody any more: the short way out, with a gate that was used.
+#[test]
+fn child_that_was_waited_for_leaves() {
+    explore("M3 child that was waited for leaves", ALL, || {
+        let (parent, handle) = root();
+        let child = parent.with_cancel();
+        assert!(pin!(child.0.done()).poll(&mut Task::from_waker(std::task::Waker::noop())).is_pending());
+        both(move || handle.cancel(), move || drop(child));
+        assert!(parent.is_done());
+    });
+}
+
+/// The same as the last who waits leaves, on another thread than the last handle.
+#[test]
+fn parent_leaves_as_its_child_does() {
+    explore("M3 parent leaves as its child does", ALL, || {
+        let (root, _handle) = root();
+        let (parent, _) = root.with_cancel();
+        let (child, _) = parent.with_cancel();
+        both(move || drop(parent), move || drop(child));
+        assert!(!root.is_done());
+    });
+}
+
 #[test]
 fn ended_child_leaves_with_its_cause() {
     explore("M3 ended child leaves with its cause", preemptions(4, None), || {

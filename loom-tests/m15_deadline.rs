@@ -8,6 +8,8 @@ use ripcord::{
     CancelHandle, Context, Error,
     loom_support::{set_clock, turn},
 };
+use std::pin::pin;
+use std::task::{self, Waker};
 use std::time::Duration;
 
 /// A context that ends so many nanoseconds after the start.
@@ -58,6 +60,18 @@ fn fired_as_the_leaf_goes() {
     explore_timed("M15 fired as the leaf goes", ALL, || {
         let (parent, _handle) = root();
         let held = parent.with_timeout(Duration::from_nanos(5));
+        both(|| fire(5), move || drop(held));
+        assert!(!parent.is_done());
+    });
+}
+
+/// The same for a node that somebody waited for, and nobody any more.
+#[test]
+fn fired_as_one_that_was_waited_for_goes() {
+    explore_timed("M15 fired as one that was waited for goes", ALL, || {
+        let (parent, _handle) = root();
+        let held = parent.with_timeout(Duration::from_nanos(5));
+        assert!(pin!(held.0.done()).poll(&mut task::Context::from_waker(Waker::noop())).is_pending());
         both(|| fire(5), move || drop(held));
         assert!(!parent.is_done());
     });

@@ -52,7 +52,7 @@ pub use bridge::tower;
 pub use bridge::tracing;
 pub use cause::Cause;
 pub use config::Config;
-pub use context::{AfterFunc, CancelGuard, CancelHandle, Context, Done, DoneOwned};
+pub use context::{AfterFunc, CancelGuard, CancelHandle, Context, Done, DoneOwned, Run};
 pub use error::Error;
 pub use group::Group;
 pub use shutdown::Shutdown;

@@ -4,7 +4,9 @@
 use ripcord::budget::{Backoff, Failure, Hedge, Retry, RetryBudget, Sleep};
 use ripcord::group::{Join, Panicked, SpawnError, Task};
 use ripcord::shutdown::{self, Guard, Overdue, Report, Tracker};
-use ripcord::{AfterFunc, CancelGuard, CancelHandle, Cause, Config, Context, Done, DoneOwned, Error, Group, Shutdown};
+use ripcord::{
+    AfterFunc, CancelGuard, CancelHandle, Cause, Config, Context, Done, DoneOwned, Error, Group, Run, Shutdown,
+};
 use std::fmt::{Debug, Display};
 use std::future::Future;
 use std::hash::Hash;
@@ -25,6 +27,7 @@ fn o4_everything_public_is_send_sync_unpin_and_unwind_safe() {
     anywhere::<Cause>();
     anywhere::<Done<'_>>();
     anywhere::<DoneOwned>();
+    anywhere::<Run<'_, std::future::Ready<u8>>>();
     anywhere::<AfterFunc>();
     anywhere::<Option<Context>>();
     anywhere::<Config>();

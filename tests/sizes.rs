@@ -5,7 +5,7 @@ mod common;
 
 use common::allocations::{Counting, allocations, count};
 use common::*;
-use ripcord::{AfterFunc, CancelGuard, CancelHandle, Cause, Context, Done, DoneOwned, Error};
+use ripcord::{AfterFunc, CancelGuard, CancelHandle, Cause, Context, Done, DoneOwned, Error, Run};
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -40,6 +40,8 @@ fn handles_are_one_word_and_futures_a_few() {
     assert!(size_of::<AfterFunc>() <= 2 * WORD, "{}", size_of::<AfterFunc>());
     assert!(size_of::<Done<'_>>() <= 4 * WORD, "{}", size_of::<Done<'_>>());
     assert!(size_of::<DoneOwned>() <= 4 * WORD, "{}", size_of::<DoneOwned>());
+    // What runs is there once: an `async fn` would have it twice, as its argument and where it is polled.
+    assert!(size_of::<Run<'_, [usize; 100]>>() <= 106 * WORD, "{}", size_of::<Run<'_, [usize; 100]>>());
 }
 
 #[test]

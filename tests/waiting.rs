@@ -326,6 +326,7 @@ fn run_ends_with_the_context_and_drops_the_future() {
         assert_eq!(wakes.count(), 1, "the end wakes the task");
         assert_eq!(run.as_mut().poll(&mut cx), Poll::Ready(Err(Error::Canceled)));
         assert_eq!(tale.runs(), 1, "not polled again");
+        assert_eq!(tale.drops(), 1, "dropped when it is over, not when `run` itself is dropped");
     }
     assert_eq!(tale.drops(), 1);
 }

@@ -23,16 +23,25 @@ impl Drop for Server {
 }
 
 impl Server {
-    fn start(what: &str, upstream: &str) -> Server {
-        let mut child = Command::new(std::env::current_exe().expect("this program"))
-            .args(["--serve", what, upstream])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("a process");
+    pub(crate) fn start(what: &str, upstream: &str) -> Server {
+        let this = Command::new(std::env::current_exe().expect("this program"));
+        Server::start_by(this, what, upstream).expect("a process")
+    }
+
+    /// By a command that runs this program. `None`: it is not there.
+    pub(crate) fn start_by(mut command: Command, what: &str, upstream: &str) -> Option<Server> {
+        command.args(["--serve", what, upstream]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().ok()?;
         let mut addr = String::new();
         let mut lines = BufReader::new(child.stdout.take().expect("it is piped"));
         lines.read_line(&mut addr).expect("an address");
-        Server { name: what.to_owned(), child, addr: addr.trim().to_owned() }
+        Some(Server { name: what.to_owned(), child, addr: addr.trim().to_owned() })
+    }
+
+    /// Lets it end by itself: its input ends.
+    pub(crate) fn end(mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
     }
 
     /// Time on a processor so far, of all its threads, in seconds.
@@ -69,9 +78,10 @@ pub(crate) async fn origin(listener: TcpListener) {
     }
 }
 
+pub(crate) const WAYS: [&str; 4] = ["bare", "contexts", "tokens", "contexts, tied"];
+
 fn ways(origin: &Server, tied: bool) -> Vec<Server> {
-    let ways = ["bare", "contexts", "tokens", "contexts, tied"];
-    ways[..if tied { 4 } else { 3 }].iter().map(|what| Server::start(what, &origin.addr)).collect()
+    WAYS[..if tied { 4 } else { 3 }].iter().map(|what| Server::start(what, &origin.addr)).collect()
 }
 
 /// Whether all of them serve.

@@ -4,16 +4,20 @@
 //! |-----------------------------------------------|------|------------------------------|---------------------------------|
 //! | everything, with the server                   | -    | the root of the tree         | the root token                  |
 //! | a connection that is idle                     | -    | a deadline, moved            | a sleep, looked at when it ends |
-//! | its requests, when the client hangs up        | drop | a foreign parent             | a branch of `select!`           |
+//! | its requests, when the client hangs up        | drop | a foreign parent             | a task of its own               |
 //! | a request, body included, after its time      | -    | a child with a deadline      | a child token and a sleep       |
-//! | an attempt to get a response head             | -    | the same deadline, moved     | `timeout` in `select!`          |
+//! | an attempt to get a response head             | -    | the same deadline, moved     | a sleep                         |
 //! | the upstream connection, when its request ends| drop | drop, or a function          | drop                            |
 //!
 //! The last row: what is dropped waits for the client to read. Contexts that are tied do more, by a function on the
-//! request's end; `tokio-util` has nothing for it but a task for each request.
+//! request's end; `tokio-util` has nothing for it but a task for each request. `scenes` looks whether all of this happens.
+//!
+//! Each request reads the clock once. A connection is idle when the time of its last request, had it used all of it, is over by
+//! [`Times::idle`]: so the request that comes pushes that end back, and nothing is left to do for it when the answer is out.
 
+use std::fmt::Debug;
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context as Task, Poll};
@@ -21,25 +25,39 @@ use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(2);
-pub(crate) const ATTEMPT: Duration = Duration::from_millis(1500);
-pub(crate) const IDLE: Duration = Duration::from_secs(60);
+#[derive(Copy, Clone, Debug)]
+pub(crate) struct Times {
+    /// For a request, body included.
+    pub(crate) request: Duration,
+    /// To get a response head.
+    pub(crate) attempt: Duration,
+    pub(crate) idle: Duration,
+}
 
-/// Ended before its time.
-#[derive(Debug)]
-pub(crate) struct Ended;
+impl Default for Times {
+    fn default() -> Times {
+        Times { request: Duration::from_secs(2), attempt: Duration::from_millis(1500), idle: Duration::from_secs(60) }
+    }
+}
 
 pub(crate) trait Life: Clone + Send + Sync + 'static {
     /// Of a client's connection.
     type Client: Clone + Send + Sync + 'static;
     /// Of a request.
     type Request: Send + Sync + 'static;
+    /// What it needs besides until there is a head.
+    type Attempt: Send + Sync + 'static;
     /// Of an upstream connection.
     type Line: Clone + Send + Sync + 'static;
     /// Between a request and the connection that it has borrowed.
     type Tie: Send + Sync + 'static;
+    /// Ended before its time.
+    type Ended: Debug + Send + 'static;
 
-    fn server() -> Self;
+    fn server(times: Times) -> Self;
+    fn stop(&self);
+    /// Runs what the server does by itself, as long as it may live.
+    fn accept<F: Future + Send>(&self, future: F) -> impl Future<Output = Result<F::Output, Self::Ended>> + Send;
     fn client(&self, stream: &Arc<TcpStream>) -> Self::Client;
     /// Runs the connection as long as it may live.
     fn serve<F: Future + Send>(
@@ -47,16 +65,18 @@ pub(crate) trait Life: Clone + Send + Sync + 'static {
         stream: Arc<TcpStream>,
         connection: F,
     ) -> impl Future<Output = ()> + Send;
-    fn request(client: &Self::Client) -> Self::Request;
+    fn request(client: &Self::Client) -> (Self::Request, Self::Attempt);
     fn attempt<F: Future + Send>(
         request: &Self::Request,
-        future: F,
-    ) -> impl Future<Output = Result<F::Output, Ended>> + Send;
+        attempt: &Self::Attempt,
+        future: Pin<&mut F>,
+    ) -> impl Future<Output = Result<F::Output, Self::Ended>> + Send;
+    /// There is a head: the time of the whole request holds from here. False: that is over.
+    fn has_head(request: &Self::Request, attempt: Self::Attempt) -> bool;
     /// Whether the request has ended.
     fn is_over(request: &Self::Request) -> bool;
     /// The same, when there is nothing else to do; wakes when it does end.
     fn poll_end(request: &mut Self::Request, task: &mut Task<'_>) -> Poll<()>;
-    fn done(client: &Self::Client);
     fn line(&self) -> Self::Line;
     /// Runs an upstream connection as long as it may live.
     fn keep<F: Future + Send>(line: Self::Line, connection: F) -> impl Future<Output = ()> + Send;
@@ -77,19 +97,30 @@ pub(crate) struct Bare;
 impl Life for Bare {
     type Client = ();
     type Request = ();
+    type Attempt = ();
     type Line = ();
     type Tie = ();
+    type Ended = ();
 
-    fn server() -> Bare {
+    fn server(_: Times) -> Bare {
         Bare
+    }
+    fn stop(&self) {}
+    async fn accept<F: Future + Send>(&self, future: F) -> Result<F::Output, ()> {
+        Ok(future.await)
     }
     fn client(&self, _: &Arc<TcpStream>) {}
     async fn serve<F: Future + Send>(_: (), _: Arc<TcpStream>, connection: F) {
         connection.await;
     }
-    fn request(_: &()) {}
-    async fn attempt<F: Future + Send>(_: &(), future: F) -> Result<F::Output, Ended> {
+    fn request(_: &()) -> ((), ()) {
+        ((), ())
+    }
+    async fn attempt<F: Future + Send>(_: &(), _: &(), future: Pin<&mut F>) -> Result<F::Output, ()> {
         Ok(future.await)
+    }
+    fn has_head(_: &(), _: ()) -> bool {
+        true
     }
     fn is_over(_: &()) -> bool {
         false
@@ -97,7 +128,6 @@ impl Life for Bare {
     fn poll_end(_: &mut (), _: &mut Task<'_>) -> Poll<()> {
         Poll::Pending
     }
-    fn done(_: &()) {}
     fn line(&self) {}
     async fn keep<F: Future + Send>(_: (), connection: F) {
         connection.await;
@@ -110,95 +140,112 @@ impl Life for Bare {
 
 pub(crate) mod contexts {
     use super::*;
-    use ripcord::{AfterFunc, CancelHandle, Context, DoneOwned};
+    use ripcord::{AfterFunc, CancelHandle, Context, DoneOwned, Error};
 
     /// With `TIED`, the end of a request closes the upstream connection from outside.
     #[derive(Clone)]
     pub(crate) struct Contexts<const TIED: bool> {
         server: Context,
-        _stop: CancelHandle,
+        stop: CancelHandle,
+        times: Times,
     }
 
     #[derive(Clone)]
     pub(crate) struct Client {
         ctx: Context,
         idle: CancelHandle,
+        times: Times,
     }
 
     pub(crate) struct Request {
-        ctx: Context,
         handle: CancelHandle,
-        until: Instant,
-        /// Made when it is waited for.
-        done: Option<DoneOwned>,
+        /// Made when it is waited for: that is rare, and what is held moves with the response.
+        done: Option<Box<DoneOwned>>,
     }
 
     impl<const TIED: bool> Life for Contexts<TIED> {
         type Client = Client;
         type Request = Request;
-        type Line = CancelHandle;
+        /// When the time of the whole request is over.
+        type Attempt = Instant;
+        type Line = Option<CancelHandle>;
         type Tie = Option<AfterFunc>;
+        type Ended = Error;
 
-        fn server() -> Self {
+        fn server(times: Times) -> Self {
             let (server, stop) = Context::background().with_cancel();
-            Contexts { server, _stop: stop }
+            Contexts { server, stop, times }
+        }
+
+        fn stop(&self) {
+            self.stop.cancel();
+        }
+
+        fn accept<F: Future + Send>(&self, future: F) -> impl Future<Output = Result<F::Output, Error>> + Send {
+            self.server.run(future)
         }
 
         fn client(&self, stream: &Arc<TcpStream>) -> Client {
-            let (ctx, idle) = self.server.with_timeout_cause(IDLE, "idle");
+            let (ctx, idle) = self.server.with_timeout_cause(self.times.idle, "idle");
             let gone = hung_up(Arc::clone(stream));
             let (ctx, _) = ctx.with_cancel_on(async {
                 gone.await;
                 "the client has gone"
             });
-            Client { ctx, idle }
+            Client { ctx, idle, times: self.times }
         }
 
         async fn serve<F: Future + Send>(client: Client, _: Arc<TcpStream>, connection: F) {
             let _ = client.ctx.run(connection).await;
         }
 
-        fn request(client: &Client) -> Request {
-            client.idle.reset_timeout(TIMEOUT + IDLE);
+        #[inline(never)]
+        fn request(client: &Client) -> (Request, Instant) {
             let now = Instant::now();
-            let (ctx, handle) = client.ctx.with_deadline(now + ATTEMPT);
-            Request { ctx, handle, until: now + TIMEOUT, done: None }
+            let until = now + client.times.request;
+            client.idle.reset_deadline(until + client.times.idle);
+            let (_, handle) = client.ctx.with_deadline(now + client.times.attempt);
+            (Request { handle, done: None }, until)
         }
 
-        async fn attempt<F: Future + Send>(request: &Request, future: F) -> Result<F::Output, Ended> {
-            let head = request.ctx.run(future).await.map_err(|_| Ended)?;
-            // There is a head: the time of the whole request holds from here.
-            if request.handle.reset_deadline(request.until) { Ok(head) } else { Err(Ended) }
+        fn attempt<F: Future + Send>(
+            request: &Request,
+            _: &Instant,
+            future: Pin<&mut F>,
+        ) -> impl Future<Output = Result<F::Output, Error>> + Send {
+            request.handle.context().run(future)
+        }
+
+        fn has_head(request: &Request, until: Instant) -> bool {
+            request.handle.reset_deadline(until)
         }
 
         fn is_over(request: &Request) -> bool {
-            request.ctx.is_done()
+            request.handle.context().is_done()
         }
 
         fn poll_end(request: &mut Request, task: &mut Task<'_>) -> Poll<()> {
-            let done = request.done.get_or_insert_with(|| request.ctx.clone().into_done());
+            let done = request.done.get_or_insert_with(|| Box::new(request.handle.context().clone().into_done()));
             Pin::new(done).poll(task).map(|_| ())
         }
 
-        fn done(client: &Client) {
-            client.idle.reset_timeout(IDLE);
+        fn line(&self) -> Option<CancelHandle> {
+            TIED.then(|| self.server.with_cancel().1)
         }
 
-        fn line(&self) -> CancelHandle {
-            self.server.with_cancel().1
-        }
-
-        async fn keep<F: Future + Send>(line: CancelHandle, connection: F) {
+        async fn keep<F: Future + Send>(line: Option<CancelHandle>, connection: F) {
+            let Some(line) = line else {
+                connection.await;
+                return;
+            };
             let ctx = line.context().clone();
             drop(line);
             let _ = ctx.run(connection).await;
         }
 
-        fn tie(request: &Request, line: &CancelHandle) -> Option<AfterFunc> {
-            TIED.then(|| {
-                let line = line.clone();
-                request.ctx.after_func(move || line.cancel_cause("the exchange was given up"))
-            })
+        fn tie(request: &Request, line: &Option<CancelHandle>) -> Option<AfterFunc> {
+            let line = line.clone()?;
+            Some(request.handle.context().after_func(move || line.cancel_cause("the exchange was given up")))
         }
 
         fn untie(tie: Option<AfterFunc>) -> bool {
@@ -209,18 +256,22 @@ pub(crate) mod contexts {
 
 pub(crate) mod tokens {
     use super::*;
-    use tokio::time::{Sleep, sleep, sleep_until, timeout};
+    use tokio::time::{Sleep, sleep, sleep_until};
     use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
     #[derive(Clone)]
-    pub(crate) struct Tokens(CancellationToken);
+    pub(crate) struct Tokens {
+        server: CancellationToken,
+        times: Times,
+    }
 
     #[derive(Clone)]
     pub(crate) struct Client {
         token: CancellationToken,
-        /// When it is idle for too long, in milliseconds from `zero`.
+        /// When it is idle for too long, in nanoseconds from `zero`.
         idle: Arc<AtomicU64>,
         zero: Instant,
+        times: Times,
     }
 
     pub(crate) struct Request {
@@ -240,62 +291,93 @@ pub(crate) mod tokens {
     }
 
     impl Client {
-        fn push_back(&self, time: Duration) {
-            self.idle.store((self.zero.elapsed() + time).as_millis() as u64, Relaxed);
+        fn push_back(&self, idle: Instant) {
+            self.idle.store((idle - self.zero).as_nanos() as u64, Relaxed);
+        }
+
+        /// Cancels the token when the client hangs up or is idle. Not beside the connection, which would poll both of
+        /// them at each of its own wake-ups.
+        async fn watch(self, stream: Arc<TcpStream>) {
+            // What goes with the connection goes with its token.
+            let _guard = self.token.clone().drop_guard();
+            let too_long = async {
+                sleep(self.times.idle).await;
+                loop {
+                    let until = self.zero + Duration::from_nanos(self.idle.load(Relaxed));
+                    if until <= Instant::now() {
+                        return;
+                    }
+                    sleep_until(until.into()).await;
+                }
+            };
+            tokio::select! {
+                biased;
+                () = self.token.cancelled() => {}
+                () = hung_up(stream) => {}
+                () = too_long => {}
+            }
         }
     }
 
     impl Life for Tokens {
         type Client = Client;
         type Request = Request;
+        /// When the time to get a head is over.
+        type Attempt = Instant;
         type Line = ();
         type Tie = ();
+        type Ended = ();
 
-        fn server() -> Tokens {
-            Tokens(CancellationToken::new())
+        fn server(times: Times) -> Tokens {
+            Tokens { server: CancellationToken::new(), times }
+        }
+
+        fn stop(&self) {
+            self.server.cancel();
+        }
+
+        async fn accept<F: Future + Send>(&self, future: F) -> Result<F::Output, ()> {
+            self.server.run_until_cancelled(future).await.ok_or(())
         }
 
         fn client(&self, _: &Arc<TcpStream>) -> Client {
-            let client = Client { token: self.0.child_token(), idle: Arc::default(), zero: Instant::now() };
-            client.push_back(IDLE);
+            let zero = Instant::now();
+            let client = Client { token: self.server.child_token(), idle: Arc::default(), zero, times: self.times };
+            client.push_back(zero + self.times.idle);
             client
         }
 
         async fn serve<F: Future + Send>(client: Client, stream: Arc<TcpStream>, connection: F) {
-            let Client { token, idle, zero } = client;
-            let mut too_long = pin!(sleep(IDLE));
-            let mut connection = pin!(connection);
-            let mut gone = pin!(hung_up(stream));
-            // What goes with the connection goes with its token.
+            let token = client.token.clone();
+            // Ends the watch.
             let _guard = token.clone().drop_guard();
-            loop {
-                tokio::select! {
-                    biased;
-                    () = token.cancelled() => return,
-                    () = &mut gone => return,
-                    () = &mut too_long => {
-                        let until = zero + Duration::from_millis(idle.load(Relaxed));
-                        if until <= Instant::now() {
-                            return;
-                        }
-                        too_long.set(sleep_until(until.into()));
-                    }
-                    _ = &mut connection => return,
-                }
-            }
+            tokio::spawn(client.watch(stream));
+            token.run_until_cancelled(connection).await;
         }
 
-        fn request(client: &Client) -> Request {
-            client.push_back(TIMEOUT + IDLE);
-            Request { token: client.token.child_token(), until: Instant::now() + TIMEOUT, ends: None }
+        #[inline(never)]
+        fn request(client: &Client) -> (Request, Instant) {
+            let now = Instant::now();
+            let until = now + client.times.request;
+            client.push_back(until + client.times.idle);
+            (Request { token: client.token.child_token(), until, ends: None }, now + client.times.attempt)
         }
 
-        async fn attempt<F: Future + Send>(request: &Request, future: F) -> Result<F::Output, Ended> {
+        async fn attempt<F: Future + Send>(
+            request: &Request,
+            until: &Instant,
+            future: Pin<&mut F>,
+        ) -> Result<F::Output, ()> {
             tokio::select! {
                 biased;
-                () = request.token.cancelled() => Err(Ended),
-                head = timeout(ATTEMPT, future) => head.map_err(|_| Ended),
+                () = request.token.cancelled() => Err(()),
+                () = sleep_until((*until).into()) => Err(()),
+                head = future => Ok(head),
             }
+        }
+
+        fn has_head(request: &Request, _: Instant) -> bool {
+            !request.token.is_cancelled()
         }
 
         fn is_over(request: &Request) -> bool {
@@ -314,10 +396,6 @@ pub(crate) mod tokens {
                 return Poll::Ready(());
             }
             ends.deadline.poll(task)
-        }
-
-        fn done(client: &Client) {
-            client.push_back(IDLE);
         }
 
         fn line(&self) {}

@@ -5,6 +5,7 @@
 //! cargo bench --bench p16                        20 rounds of 1 s each
 //! cargo bench --bench p16 -- --rounds 60 --seconds 0.5
 //! cargo bench --bench p16 -- --beside            nginx, haproxy, Envoy and the example proxy, too, if they are there
+//! cargo bench --bench p16 -- --count             instructions per request instead, if valgrind is there
 //! ```
 //!
 //! Two figures: requests per second, and CPU time per request of the proxy's process (user and system, from the kernel's
@@ -12,15 +13,22 @@
 //! same round.
 
 mod beside;
+mod count;
 mod drive;
 mod life;
 mod proxy;
+mod scenes;
 #[path = "../../examples/proxy/socket.rs"]
 mod socket;
 
+use life::contexts::Contexts;
+use life::tokens::Tokens;
+use life::{Bare, Life, Times};
 use std::io::Write;
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
+use tokio::net::TcpListener;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -31,15 +39,40 @@ fn main() -> ExitCode {
     }
     // `cargo test --benches` asks whether it works at all.
     if !words.iter().any(|word| word == "--bench") {
+        play();
         return drive::check();
+    }
+    if words.iter().any(|word| word == "--count") {
+        return count::count(&drive::WAYS);
     }
     let rounds = after("--rounds").and_then(|word| word.parse().ok()).unwrap_or(20);
     let seconds = after("--seconds").and_then(|word| word.parse().ok()).unwrap_or(1.0);
     drive::compare(rounds, Duration::from_secs_f64(seconds), words.iter().any(|word| word == "--beside"))
 }
 
-/// A child process: prints its address, and serves until it is killed.
+/// Each way keeps its promises.
+fn play() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(1).enable_all().build().expect("a runtime").block_on(async {
+        scenes::play::<Contexts<false>>().await;
+        println!("contexts end what they have to");
+        scenes::play::<Contexts<true>>().await;
+        println!("contexts, tied, end what they have to");
+        scenes::play::<Tokens>().await;
+        println!("tokens end what they have to");
+    });
+}
+
+async fn forever<L: Life>(listener: TcpListener, upstream: SocketAddr) {
+    proxy::serve(L::server(Times::default()), listener, upstream).await;
+}
+
+/// A child process: prints its address, and serves until it is killed or its input ends.
 fn serve(what: String, upstream: String) {
+    std::thread::spawn(|| {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        std::process::exit(0);
+    });
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     runtime.worker_threads(1).enable_io();
     if what == "tokens" {
@@ -47,17 +80,17 @@ fn serve(what: String, upstream: String) {
         runtime.enable_time();
     }
     runtime.build().expect("a runtime").block_on(async {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         println!("{}", listener.local_addr().expect("it is bound"));
         let _ = std::io::stdout().flush();
         let serving = async move {
             let upstream = || upstream.parse().expect("an address");
             match what.as_str() {
                 "origin" => drive::origin(listener).await,
-                "bare" => proxy::serve::<life::Bare>(listener, upstream()).await,
-                "contexts" => proxy::serve::<life::contexts::Contexts<false>>(listener, upstream()).await,
-                "contexts, tied" => proxy::serve::<life::contexts::Contexts<true>>(listener, upstream()).await,
-                "tokens" => proxy::serve::<life::tokens::Tokens>(listener, upstream()).await,
+                "bare" => forever::<Bare>(listener, upstream()).await,
+                "contexts" => forever::<Contexts<false>>(listener, upstream()).await,
+                "contexts, tied" => forever::<Contexts<true>>(listener, upstream()).await,
+                "tokens" => forever::<Tokens>(listener, upstream()).await,
                 other => panic!("what is '{other}'?"),
             }
         };

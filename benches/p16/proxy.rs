@@ -1,6 +1,6 @@
 //! A small reverse proxy with a keep-alive pool, whose only question to [`Life`] is what ends when.
 
-use crate::life::{Ended, Life};
+use crate::life::Life;
 use crate::socket::Shared;
 use http_body_util::{Either, Full};
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context as Task, Poll, ready};
 use tokio::net::{TcpListener, TcpStream};
@@ -32,22 +32,22 @@ struct Line<L: Life> {
 struct Held<L: Life> {
     body: Incoming,
     request: L::Request,
-    client: L::Client,
     proxy: Arc<Proxy<L>>,
     line: Option<(Line<L>, L::Tie)>,
 }
 
-pub(crate) async fn serve<L: Life>(listener: TcpListener, upstream: SocketAddr) {
-    let proxy = Arc::new(Proxy { life: L::server(), upstream, resting: Mutex::default() });
-    loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
+/// Serves until the server's life ends. The connections that rest go with the proxy.
+pub(crate) async fn serve<L: Life>(life: L, listener: TcpListener, upstream: SocketAddr) {
+    let proxy = Arc::new(Proxy { life, upstream, resting: Mutex::default() });
+    while let Ok(accepted) = proxy.life.accept(listener.accept()).await {
+        let Ok((stream, _)) = accepted else { continue };
         let _ = stream.set_nodelay(true);
         let (proxy, stream) = (Arc::clone(&proxy), Arc::new(stream));
         tokio::spawn(async move {
             let client = proxy.life.client(&stream);
             let service = {
                 let client = client.clone();
-                service_fn(move |request| answer(Arc::clone(&proxy), client.clone(), request))
+                service_fn(move |request| answer(Arc::clone(&proxy), L::request(&client), request))
             };
             let io = TokioIo::new(Shared(Arc::clone(&stream)));
             let connection = server::Builder::new().serve_connection(io, service);
@@ -61,10 +61,9 @@ type Answer<L> = Response<Either<Held<L>, Full<Bytes>>>;
 
 async fn answer<L: Life>(
     proxy: Arc<Proxy<L>>,
-    client: L::Client,
+    (life, attempt): (L::Request, L::Attempt),
     request: Request<Incoming>,
 ) -> Result<Answer<L>, Infallible> {
-    let life = L::request(&client);
     let refuse = |status| {
         let mut response = Response::new(Either::Right(Full::default()));
         *response.status_mut() = status;
@@ -73,16 +72,20 @@ async fn answer<L: Life>(
     let (mut head, body) = request.into_parts();
     head.headers.remove(header::CONNECTION);
     head.version = Version::HTTP_11;
-    let head = L::attempt(&life, exchange(&proxy, &life, Request::from_parts(head, body))).await;
+    let head = {
+        // Pinned here, and lent from here on: a future that is handed on by value is copied at each step of the way.
+        let exchange = pin!(exchange(&proxy, &life, Request::from_parts(head, body)));
+        L::attempt(&life, &attempt, exchange).await
+    };
     let (response, line) = match head {
-        Ok(Ok(head)) => head,
+        Ok(Ok(head)) if L::has_head(&life, attempt) => head,
         Ok(Err(_)) => return refuse(StatusCode::BAD_GATEWAY),
-        Err(Ended) => return refuse(StatusCode::GATEWAY_TIMEOUT),
+        _ => return refuse(StatusCode::GATEWAY_TIMEOUT),
     };
     let (mut head, body) = response.into_parts();
     head.headers.remove(header::CONNECTION);
     head.extensions.clear();
-    let mut held = Held { body, request: life, client, proxy, line: Some(line) };
+    let mut held = Held { body, request: life, proxy, line: Some(line) };
     if held.body.is_end_stream() {
         held.complete();
     }
@@ -122,7 +125,6 @@ impl<L: Life> Held<L> {
             if L::untie(tie) {
                 self.proxy.resting.lock().expect("nobody panics with it").push(line);
             }
-            L::done(&self.client);
         }
     }
 }

@@ -96,13 +96,19 @@ impl Exchange {
         journal: &Journal,
         request: &Request<B>,
     ) -> Exchange {
-        client.pace.begin();
+        // One look at the clock for all that begins here.
+        let started = Instant::now();
+        client.pace.begin(started);
         let id = counters.requests.fetch_add(1, Relaxed) + 1;
         let asked = timeouts::asked(request.headers());
         let timeout = asked.total.map_or(limits.timeout, |asked| asked.min(limits.timeout));
         let per_try = asked.per_try.map_or(limits.attempt, |asked| asked.min(limits.attempt));
         let parent = client.ledger.enter(&client.ctx, Kind::Request).with_value(RequestId(id));
-        let (ctx, handle) = parent.with_timeout_cause(timeout, Why::RequestDeadline(timeout));
+        let cause = Why::RequestDeadline(timeout);
+        let (ctx, handle) = match started.checked_add(timeout) {
+            Some(at) => parent.with_deadline_cause(at, cause),
+            None => parent.with_timeout_cause(timeout, cause),
+        };
         let ended = Ended {
             id,
             peer: client.peer,
@@ -122,7 +128,7 @@ impl Exchange {
             writing: unread::current(),
             per_try,
             grpc: timeouts::is_grpc(request.headers()),
-            started: Instant::now(),
+            started,
             complete: false,
             ended,
             counters: Arc::clone(counters),
@@ -200,8 +206,9 @@ impl Drop for Exchange {
             }
         }
         self.writing.end();
-        self.connection.end();
-        self.ended.took = self.started.elapsed();
+        let now = Instant::now();
+        self.connection.end(now);
+        self.ended.took = now - self.started;
         self.counters.add(&self.ended);
         (self.journal)(&self.ended);
     }

@@ -4,7 +4,10 @@
 //! idle  --first byte of a head-->  head  --request-->  busy  --last request ends-->  idle
 //! ```
 //!
-//! A client that drips a head byte by byte does not push it back: the head as a whole has its time.
+//! A client that drips a head byte by byte does not push it back: the head as a whole has its time. A head that comes whole, as
+//! nearly all do, never has a time of its own: it begins where the reading waits for more of it.
+//!
+//! Whoever moves it says what time it is, and a request asks the clock once when it begins and once when it ends.
 
 use crate::socket::Shared;
 use crate::unread::{self, Writing};
@@ -14,7 +17,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::task::{Context as Task, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// How an HTTP/2 connection begins. Later its bytes need not be about requests, so it has no phase "head".
@@ -25,8 +28,10 @@ pub(crate) struct Pace {
     times: Times,
     /// Requests under way: many at once on HTTP/2.
     busy: AtomicUsize,
-    /// In the phase "head", or never to be.
+    /// Some of a head has come.
     reading: AtomicBool,
+    /// And has a time of its own.
+    timed: AtomicBool,
     known: AtomicBool,
     h2: AtomicBool,
 }
@@ -43,32 +48,45 @@ impl Pace {
     /// The deadline is taken to be set to the idle time.
     pub(crate) fn new(handle: CancelHandle, times: Times) -> Arc<Pace> {
         let (busy, no) = (AtomicUsize::new(0), || AtomicBool::new(false));
-        Arc::new(Pace { handle, times, busy, reading: no(), known: no(), h2: no() })
+        Arc::new(Pace { handle, times, busy, reading: no(), timed: no(), known: no(), h2: no() })
     }
 
     /// A request. False: the connection's time was over.
-    pub(crate) fn begin(&self) -> bool {
+    pub(crate) fn begin(&self, now: Instant) -> bool {
         self.busy.fetch_add(1, SeqCst);
         self.reading.store(false, SeqCst);
-        self.handle.reset_timeout(self.times.busy)
+        self.timed.store(false, SeqCst);
+        self.move_to(now, self.times.busy)
     }
 
     /// A request has ended, response and all. False: the connection's time was over.
-    pub(crate) fn end(&self) -> bool {
+    pub(crate) fn end(&self, now: Instant) -> bool {
         if self.busy.fetch_sub(1, SeqCst) > 1 {
             return true;
         }
-        let live = self.handle.reset_timeout(self.times.idle);
+        let live = self.move_to(now, self.times.idle);
         // One that began in between has had its time overwritten.
-        if self.busy.load(SeqCst) > 0 { self.handle.reset_timeout(self.times.busy) } else { live }
+        if self.busy.load(SeqCst) > 0 { self.move_to(now, self.times.busy) } else { live }
+    }
+
+    /// So long from `now`. What is too long to express is no limit.
+    fn move_to(&self, now: Instant, time: Duration) -> bool {
+        now.checked_add(time).map_or_else(|| self.handle.reset_timeout(time), |at| self.handle.reset_deadline(at))
     }
 
     /// Something was read.
     fn heard(&self, bytes: &[u8]) {
-        if !self.known.swap(true, SeqCst) && bytes.starts_with(PREFACE) {
+        if !self.known.load(SeqCst) && !self.known.swap(true, SeqCst) && bytes.starts_with(PREFACE) {
             self.h2.store(true, SeqCst);
         }
-        if self.busy.load(SeqCst) == 0 && !self.h2.load(SeqCst) && !self.reading.swap(true, SeqCst) {
+        if self.busy.load(SeqCst) == 0 && !self.h2.load(SeqCst) {
+            self.reading.store(true, SeqCst);
+        }
+    }
+
+    /// There is nothing more to read.
+    fn waits(&self) {
+        if self.reading.load(SeqCst) && !self.timed.swap(true, SeqCst) {
             self.handle.reset_timeout(self.times.head);
         }
     }
@@ -93,7 +111,11 @@ impl Paced {
 impl AsyncRead for Paced {
     fn poll_read(mut self: Pin<&mut Self>, task: &mut Task<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(task, buf))?;
+        let read = Pin::new(&mut self.io).poll_read(task, buf);
+        if read.is_pending() {
+            self.pace.waits();
+        }
+        ready!(read)?;
         if buf.filled().len() > before {
             self.pace.heard(&buf.filled()[before..]);
         }

@@ -32,7 +32,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 
 pub(crate) use crate::upstream::{Reply, Unanswered};
@@ -132,7 +132,7 @@ impl Pool {
     /// A stream of the connection that there is, or of a new one. Those who come at once may open one each; the last stays.
     async fn share(self: &Arc<Self>, borrower: &Context, to: &Upstream) -> io::Result<Lease> {
         let open = self.sharing().get(&to.authority).filter(|line| !line.sender.is_closed()).cloned();
-        let line = match open.filter(|line| line.pace.begin() || over(&line.pace)) {
+        let line = match open.filter(|line| line.pace.begin(Instant::now()) || over(&line.pace)) {
             Some(line) => line,
             None => self.connect_shared(&to.authority).await?,
         };
@@ -153,7 +153,7 @@ impl Pool {
         let parent = self.ledger.enter(&self.root, Kind::Upstream);
         let (ctx, handle) = parent.with_timeout_cause(Duration::MAX, Why::UpstreamIdle(KEPT));
         let pace = Pace::new(handle, Times { idle: KEPT, head: KEPT, busy: Duration::MAX });
-        pace.begin();
+        pace.begin(Instant::now());
         let pool = Arc::downgrade(self);
         tokio::spawn(async move {
             let _ = ctx.run(connection).await;
@@ -190,7 +190,7 @@ impl Pool {
 
 /// Undoes a beginning that came too late.
 fn over(pace: &Pace) -> bool {
-    pace.end();
+    pace.end(Instant::now());
     false
 }
 
@@ -240,7 +240,7 @@ impl Drop for Lease {
             Lease::Shared { pace, slot, tie, .. } => {
                 tie.stop();
                 drop(lock(slot).close());
-                pace.end();
+                pace.end(Instant::now());
             }
         }
     }

@@ -38,11 +38,12 @@ mutants! {
         "Ok::<_, *mut ()>(self.0.swap(entry.0.as_ptr(), Ordering::AcqRel))";
     "closed: who leaves a closed slot frees at once", ["m03_leave::waiter_leaves"], "slots/slot.rs":
         "Left { closed: «addr_bits(seen, CLOSED) != 0»," => "false";
-    "closed: a leaf that leaves a closed slot frees at once", ["m03_leave::child_leaves"], "node/release.rs":
+    "closed: a leaf that leaves a closed slot frees at once", ["m03_leave::child_leaves",
+        "m03_leave::child_that_was_waited_for_leaves"], "node/leaf.rs":
         "if !unsafe { Node::leave_to_canceler(this) } {
                 // SAFETY: unreachable from any slot or handle.
-                unsafe { «reclaim::pin().retire(this.as_ptr().cast(), bury_leaf)» };" =>
-        "bury_leaf(this.as_ptr().cast())";
+                unsafe { «reclaim::pin().retire(this.as_ptr().cast(), bury)» };" =>
+        "bury(this.as_ptr().cast())";
     "closed: a closed gate looks virgin when a leaf has left it",
         ["m02_two_cancels::the_gate_is_left_between_two_cancels"], "slots/slot.rs":
         "let vacated = «ptr::without_provenance_mut(VACATED | CLOSED)»;" => "ptr::without_provenance_mut(CLOSED)";
@@ -99,6 +100,9 @@ mutants! {
     "orphans: a context with a child is not kept as a relay", ["m05_relay::relay_passes_the_end_on"],
         "node/release.rs":
         "if «occupied == 0» {" => "occupied <= 1";
+    "orphans: a node goes the short way though somebody sits in it", ["m04_orphan::parent_and_child",
+        "m03_leave::parent_leaves_as_its_child_does"], "node/tell.rs":
+        "if «matches!(orphans, Orphans::Nobody)» &&" => "true";
     "orphans: who sits in the slots is not counted", ["m04_orphan::parent_and_two_children"], "node/release.rs":
         "«relay.orphans.fetch_sub(absent, Ordering::AcqRel) == absent»" =>
         "relay.orphans.fetch_sub(BIAS, Ordering::AcqRel) == BIAS";
@@ -170,17 +174,18 @@ mutants! {
     "timer-cell: a node is freed as the driver looks at it", ["m15_deadline::fired_as_the_leaf_and_its_parent_go"],
         "node/release.rs":
         "let mut seen = «node.let_timer_go()»;" => "{ let seen = $OLD; seen && !$BROKEN }";
-    "timer-cell: a leaf is freed as the driver looks at it", ["m15_deadline::fired_as_the_leaf_goes"],
-        "node/release.rs":
+    "timer-cell: a leaf is freed as the driver looks at it", ["m15_deadline::fired_as_the_leaf_goes",
+        "m15_deadline::fired_as_one_that_was_waited_for_goes"],
+        "node/leaf.rs":
         "if «node.drop_timer()» {" => "{ let seen = $OLD; seen && !$BROKEN }";
     "timer-cell: the driver lets go of the reminder that it looks at", ["m15_deadline::fired_as_the_leaf_goes"],
         "node/deadline.rs":
         "node.mark(node.decided(), told, «By::Reminder»)" => "if $BROKEN { By::Another } else { $OLD }";
     "timer-cell: a leaf is retired before its canceler has let the reminder go",
-        ["m15_deadline::fired_as_the_parent_ends_and_the_leaf_goes"], "node/release.rs":
+        ["m15_deadline::fired_as_the_parent_ends_and_the_leaf_goes"], "node/leaf.rs":
         "if «!unsafe { Node::leave_to_canceler(this) }» {
                 // SAFETY: unreachable from any slot or handle.
-                unsafe { reclaim::pin().retire(this.as_ptr().cast(), bury_leaf) };" => "true";
+                unsafe { reclaim::pin().retire(this.as_ptr().cast(), bury) };" => "true";
     "timer-cell: a node is retired before its canceler has let the reminder go",
         ["m21_deadline_cause::fires_as_its_parent_ends_and_it_goes"], "node/release.rs":
         "if «!unsafe { Node::leave_to_canceler(this) }» {

@@ -8,7 +8,7 @@ use std::fmt;
 use std::mem::{forget, replace};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
-use std::task::{self, Poll};
+use std::task::{self, Poll, ready};
 
 /// Waits until its context ends; made by [`Context::done`].
 ///
@@ -35,6 +35,7 @@ impl UnwindSafe for DoneOwned {}
 impl RefUnwindSafe for DoneOwned {}
 
 /// One poll of either future.
+#[inline]
 fn poll_end(ctx: &Context, waiting: &mut Option<Waiting>, cx: &mut task::Context<'_>) -> Poll<Error> {
     let Some(node) = ctx.scope() else { return Poll::Pending };
     if let Some(error) = node.err() {
@@ -121,16 +122,20 @@ impl Context {
     /// handle.cancel();
     /// assert_eq!(block_on(ctx.run(async { 42 })), Err(Error::Canceled));
     /// ```
-    pub async fn run<F: Future>(&self, f: F) -> Result<F::Output, Error> {
-        Run { future: f, done: self.done() }.await
+    pub fn run<F: Future>(&self, f: F) -> Run<'_, F> {
+        Run { future: Some(f), done: self.done() }
     }
 }
 
 pin_project! {
-    /// [`Context::run`]: the end first, then the future.
-    struct Run<'a, F> {
+    /// Runs a future as long as its context lives; made by [`Context::run`].
+    ///
+    /// It is as large as the future and a [`Done`], and moving `f` into it is the only time that `f` is moved.
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Run<'a, F> {
+        // None when this is ready: what ran is gone by then, however long this is kept.
         #[pin]
-        future: F,
+        future: Option<F>,
         done: Done<'a>,
     }
 }
@@ -139,14 +144,29 @@ impl<F: Future> Future for Run<'_, F> {
     type Output = Result<F::Output, Error>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        if let Some(error) = this.done.ctx.err() {
-            return Poll::Ready(Err(error));
-        }
-        if let Poll::Ready(output) = this.future.poll(cx) {
-            return Poll::Ready(Ok(output));
-        }
-        Pin::new(this.done).poll(cx).map(Err)
+        let mut this = self.project();
+        let future = this.future.as_mut().as_pin_mut().expect("polled after it was ready");
+        // The end first, then the future.
+        let error = match this.done.ctx.err() {
+            Some(error) => error,
+            None => match future.poll(cx) {
+                Poll::Ready(output) => {
+                    this.future.set(None);
+                    this.done.waiting = None;
+                    return Poll::Ready(Ok(output));
+                }
+                Poll::Pending => ready!(poll_end(this.done.ctx, &mut this.done.waiting, cx)),
+            },
+        };
+        this.future.set(None);
+        this.done.waiting = None;
+        Poll::Ready(Err(error))
+    }
+}
+
+impl<F> fmt::Debug for Run<'_, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run").field("done", &self.done).finish_non_exhaustive()
     }
 }
 

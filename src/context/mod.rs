@@ -25,7 +25,7 @@ pub use after::AfterFunc;
 pub(crate) use attach::Attached;
 #[cfg(feature = "inspect")]
 pub(crate) use display::write_utc;
-pub use done::{Done, DoneOwned};
+pub use done::{Done, DoneOwned, Run};
 pub use handle::{CancelGuard, CancelHandle};
 
 use crate::base::{Base, DETACHED, TAG};

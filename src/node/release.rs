@@ -65,70 +65,49 @@ impl Agenda {
     }
 }
 
-/// The common way out, for a node in whose slots nobody ever sat and that has nothing of its own but a deadline. False, and
-/// it is where it was, but for the list of the living: take the long way.
+/// Who sits in the slots of a node whose last handle is gone.
+#[must_use]
+#[derive(Debug)]
+pub(super) enum Orphans {
+    Nobody,
+    /// One, and the count says so: it may have taken the node apart by now.
+    Counted,
+    /// So many, who wait to be counted.
+    Tagged(usize),
+}
+
+/// Tags whoever sits in the slots.
 ///
 /// # Safety
 ///
-/// The last handle of the node is gone. If this returns true, so is the node.
-#[inline]
-pub(super) unsafe fn leave_as_leaf(this: NonNull<Node>) -> bool {
+/// The last handle of the node is gone; called once.
+pub(super) unsafe fn orphan(node: NonNull<Node>) -> Orphans {
     // SAFETY: forwarded.
-    let node = unsafe { this.as_ref() };
-    if !node.slots.is_virgin() || node.extra.is_some() || node.values.is_own() || node.state.owns_cause() {
-        return false;
+    let relay = unsafe { node.as_ref() };
+    relay.canary.touch();
+    relay.attached.let_go();
+    let only = relay.slots.only();
+    if let Some(only) = only.filter(|_| relay.is_done()) {
+        // Past hoping, and with one entry at most, there is nothing to count: whoever finds the tag is the last.
+        // ORDERING: Relaxed. Published by the tag (orphan).
+        relay.orphans.store(1, Ordering::Relaxed);
+        return if only.orphan() { Orphans::Counted } else { Orphans::Nobody };
     }
-    node.trail.leaves();
-    let entry = Entry::new(Kind::Child, this);
-    match (node.above(), node.seat()) {
-        // SAFETY: we sit there.
-        (Above::Slot(_), Some(seat)) if unsafe { seat.leave_untagged(entry) } => {}
-        // SAFETY: as above.
-        (Above::Slot(_), Some(seat)) if unsafe { seat.leave_closed(entry) } => {
-            node.let_timer_go();
-            // SAFETY: it has just left, for good.
-            if !unsafe { Node::leave_to_canceler(this) } {
-                // SAFETY: unreachable from any slot or handle.
-                unsafe { reclaim::pin().retire(this.as_ptr().cast(), bury_leaf) };
-            }
-            return true;
-        }
-        // A root of its own: it sits nowhere.
-        (Above::Base(base), _) if !base.counts() => {}
-        _ => return false,
-    }
-    // No canceler can have found it: if it had a seat, that bore no tag. That leaves the driver.
-    if node.drop_timer() {
-        // SAFETY: unreachable from any slot or handle.
-        unsafe { reclaim::pin().retire(this.as_ptr().cast(), bury_leaf) };
-    } else {
-        // SAFETY: nobody knows it any more.
-        unsafe { bury_leaf(this.as_ptr().cast()) };
-    }
-    true
+    let occupied = only.map_or_else(|| relay.slots.orphan(), |only| usize::from(only.orphan()));
+    if occupied == 0 { Orphans::Nobody } else { Orphans::Tagged(occupied) }
 }
 
-/// Frees a node that has nothing of its own and nobody behind its slots. Nor has it got anything since its last handle
-/// went: a canceler or the driver ends it with no cause that it would own.
-#[inline]
-unsafe fn bury_leaf(this: *mut ()) {
-    let this = this.cast::<Node>();
-    // SAFETY: the caller is the last to know it.
-    let node = unsafe { &*this };
-    node.trail.gone(|| node.is_done());
-    node.canary.kill();
-    // SAFETY: as above.
-    unsafe { stock::bury(this) };
-}
-
-/// The last handle of a node is gone. What is left to do in user code is put into `told`.
+/// The last handle of a node is gone, which left `orphans`. What is left to do in user code is put into `told`.
 ///
 /// # Safety
 ///
 /// As it says; called once.
-pub(super) unsafe fn last_handle_gone(node: NonNull<Node>, told: &mut Told) {
+pub(super) unsafe fn last_handle_gone(node: NonNull<Node>, orphans: Orphans, told: &mut Told) {
     // SAFETY: forwarded.
-    unsafe { settle(Step::Abandon(node), told) };
+    if unsafe { abandon(node, orphans, told) } {
+        // SAFETY: nobody is left.
+        unsafe { settle(Step::Finish(node), told) };
+    }
 }
 
 /// An entry has left a slot of `owner`: counts it down if the slot said so.
@@ -175,7 +154,9 @@ unsafe fn settle(step: Step, told: &mut Told) {
         match step {
             Step::Abandon(node) => {
                 // SAFETY: forwarded: the last handle is gone, and what it kept is ours to give up.
-                if unsafe { abandon(node, told) } {
+                let orphans = unsafe { orphan(node) };
+                // SAFETY: as above.
+                if unsafe { abandon(node, orphans, told) } {
                     agenda.push(Step::Finish(node));
                 }
             }
@@ -185,26 +166,19 @@ unsafe fn settle(step: Step, told: &mut Told) {
     }
 }
 
-/// Tags whoever sits in the slots. True: nobody does, or they have all left meanwhile.
+/// Counts whoever was tagged. True: nobody was, or they have all left meanwhile.
 ///
 /// # Safety
 ///
-/// The last handle of the node is gone; called once.
-unsafe fn abandon(node: NonNull<Node>, told: &mut Told) -> bool {
-    // SAFETY: forwarded.
+/// The last handle of the node is gone, and [`orphan`] has said this; called once.
+unsafe fn abandon(node: NonNull<Node>, orphans: Orphans, told: &mut Told) -> bool {
+    let occupied = match orphans {
+        Orphans::Nobody => return true,
+        Orphans::Counted => return false,
+        Orphans::Tagged(occupied) => occupied,
+    };
+    // SAFETY: forwarded; they have not been counted.
     let relay = unsafe { node.as_ref() };
-    relay.canary.touch();
-    relay.attached.let_go();
-    if let Some(only) = relay.slots.only().filter(|_| relay.is_done()) {
-        // Past hoping, and with one entry at most, there is nothing to count: whoever finds the tag is the last.
-        // ORDERING: Relaxed. Published by the tag (orphan).
-        relay.orphans.store(1, Ordering::Relaxed);
-        return !only.orphan();
-    }
-    let occupied = relay.slots.orphan();
-    if occupied == 0 {
-        return true;
-    }
     // One that has ended is past hoping: its functions are called.
     if !relay.is_done() {
         // ORDERING: hope (both ends). Our count of 0 was written before; now look at what is above.

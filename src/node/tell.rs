@@ -9,8 +9,9 @@
 //! of the stack would expect; deeper ones are queued for the outermost, so a chain of any length fits any stack.
 
 use super::cancel::By;
+use super::release::Orphans;
 use super::told::{Garbage, Told};
-use super::{Node, bequest, release};
+use super::{Node, bequest, leaf, release};
 use crate::base::Base;
 use crate::config::{self, Executor};
 use crate::hook::{Hook, Job};
@@ -171,7 +172,7 @@ pub(crate) unsafe fn drop_handle(node: NonNull<Node>) {
         return;
     }
     // SAFETY: that was the last handle.
-    if !unsafe { release::leave_as_leaf(node) } {
+    if !unsafe { leaf::leave_as_leaf(node) } {
         // SAFETY: as above, and the node is still there.
         unsafe { drop_last(node) };
     }
@@ -180,11 +181,17 @@ pub(crate) unsafe fn drop_handle(node: NonNull<Node>) {
 /// # Safety
 ///
 /// The last handle of the node is gone.
-#[cold]
+#[inline(never)]
 unsafe fn drop_last(node: NonNull<Node>) {
+    // SAFETY: forwarded.
+    let orphans = unsafe { release::orphan(node) };
+    // SAFETY: the last handle is gone.
+    if matches!(orphans, Orphans::Nobody) && unsafe { leaf::leave_emptied(node) } {
+        return;
+    }
     let mut told = Told::default();
     // SAFETY: forwarded.
-    unsafe { release::last_handle_gone(node, &mut told) };
+    unsafe { release::last_handle_gone(node, orphans, &mut told) };
     told.tell_alone();
 }
 
