@@ -77,7 +77,7 @@ pub(super) unsafe fn leave_emptied(node: NonNull<Node>) -> bool {
 
 /// Frees a node that has nothing of its own and nobody behind its slots. Nor has it got anything since its last handle
 /// went: a canceler or the driver ends it with no cause that it would own.
-#[inline]
+#[inline(always)]
 unsafe fn bury_leaf(this: *mut ()) {
     let this = this.cast::<Node>();
     // SAFETY: the caller is the last to know it.

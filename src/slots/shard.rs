@@ -106,7 +106,7 @@ impl Seat {
     /// # Safety
     ///
     /// As for `leave`.
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn leave_untagged(self, entry: Entry) -> bool {
         self.prepare();
         // SAFETY: as above.
@@ -126,17 +126,26 @@ impl Seat {
     }
 
     /// While the seat is still occupied: says where there will be room, and now and then tidies up.
-    #[inline]
+    #[inline(always)]
     fn prepare(self) {
         if let Some(block) = self.block() {
             // SAFETY: the occupied slot keeps its block.
-            let shard = unsafe { block.as_ref() }.shard;
-            // SAFETY: and the owner, which the shard is a part of.
-            let shard = unsafe { shard.as_ref() };
-            shard.remember(self.slot());
-            if every_sixteenth() {
-                shard.tidy();
-            }
+            unsafe { self.prepare_in(block) };
+        }
+    }
+
+    /// # Safety
+    ///
+    /// We sit in this block.
+    #[inline(never)]
+    unsafe fn prepare_in(self, block: NonNull<Block>) {
+        // SAFETY: forwarded.
+        let shard = unsafe { block.as_ref() }.shard;
+        // SAFETY: the occupied slot keeps the owner, which the shard is a part of.
+        let shard = unsafe { shard.as_ref() };
+        shard.remember(self.slot());
+        if every_sixteenth() {
+            shard.tidy();
         }
     }
 }
