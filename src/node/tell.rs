@@ -181,7 +181,7 @@ pub(crate) unsafe fn drop_handle(node: NonNull<Node>) {
 /// # Safety
 ///
 /// The last handle of the node is gone.
-#[inline(never)]
+#[cold]
 unsafe fn drop_last(node: NonNull<Node>) {
     // SAFETY: forwarded.
     let orphans = unsafe { release::orphan(node) };
