@@ -1,14 +1,24 @@
-//! The short way out, for nodes with nothing of their own but a deadline, and nobody in their slots: nearly all.
+//! The short way out, for nodes with nothing of their own but a deadline and values, and nobody in their slots: nearly all.
 //!
-//! Nothing is left to user code then, so nothing is collected for it; all others take the [long way](super::release).
+//! Nothing but those values is left to user code then, so nothing is collected for it; all others take the
+//! [long way](super::release).
 
 use super::{Above, Node};
 use crate::slots::{Entry, Kind};
 use crate::sync::{reclaim, stock};
-use std::ptr::NonNull;
+use crate::value::Binding;
+use std::ptr::{self, NonNull};
 
-/// The common way out, for a node in whose slots nobody ever sat and that has nothing of its own but a deadline. False, and
-/// it is where it was, but for the list of the living: take the long way.
+/// What has become of a node.
+#[must_use]
+pub(super) enum Way {
+    /// It is where it was, but for the list of the living: take the long way.
+    Long,
+    /// It is gone. Its share of these values, if it had one of its own, is still to be given back.
+    Gone(*const Binding),
+}
+
+/// The common way out, for a node in whose slots nobody ever sat, without values of its own. False: it is where it was.
 ///
 /// # Safety
 ///
@@ -16,13 +26,13 @@ use std::ptr::NonNull;
 #[inline]
 pub(super) unsafe fn leave_as_leaf(this: NonNull<Node>) -> bool {
     // SAFETY: forwarded.
-    let virgin = unsafe { this.as_ref() }.slots.is_virgin();
+    let node = unsafe { this.as_ref() };
     // SAFETY: forwarded.
-    virgin && unsafe { leave_plain(this, bury_leaf) }
+    node.slots.is_virgin() && !node.values.is_own() && unsafe { leave_plain(this, bury_leaf) }
 }
 
-/// The same way for a node that nobody waits for any more: whoever sat in its slots has left them. `bury` frees what is
-/// behind the slots of this one.
+/// The way of both: nobody sits in its slots. `bury` frees the node with what it has behind them. Whether it has a share of
+/// values is the caller's to know.
 ///
 /// # Safety
 ///
@@ -31,7 +41,7 @@ pub(super) unsafe fn leave_as_leaf(this: NonNull<Node>) -> bool {
 unsafe fn leave_plain(this: NonNull<Node>, bury: unsafe fn(*mut ())) -> bool {
     // SAFETY: forwarded.
     let node = unsafe { this.as_ref() };
-    if node.extra.is_some() || node.values.is_own() || node.state.owns_cause() {
+    if node.extra.is_some() || node.state.owns_cause() {
         return false;
     }
     node.trail.leaves();
@@ -64,26 +74,29 @@ unsafe fn leave_plain(this: NonNull<Node>, bury: unsafe fn(*mut ())) -> bool {
     true
 }
 
-/// The common way out of a node that somebody waited for, or that had children: they have all left. False as for
-/// [`leave_as_leaf`].
+/// The common way out of a node that has values of its own, or that somebody waited for, or that had children: they have all
+/// left.
 ///
 /// # Safety
 ///
-/// The last handle of the node is gone, and [`orphan`](super::release::orphan) found nobody. If this returns true, so is the node.
-pub(super) unsafe fn leave_emptied(node: NonNull<Node>) -> bool {
+/// The last handle of the node is gone, and [`orphan`](super::release::orphan) found nobody.
+pub(super) unsafe fn leave_emptied(node: NonNull<Node>) -> Way {
     // SAFETY: forwarded.
-    unsafe { leave_plain(node, bury_emptied) }
+    let values = unsafe { node.as_ref() }.values;
+    // SAFETY: forwarded.
+    if !unsafe { leave_plain(node, bury_emptied) } {
+        return Way::Long;
+    }
+    Way::Gone(if values.is_own() { values.head() } else { ptr::null() })
 }
 
 /// Frees a node that has nothing of its own and nobody behind its slots. Nor has it got anything since its last handle
 /// went: a canceler or the driver ends it with no cause that it would own.
-#[inline(always)]
+#[inline]
 unsafe fn bury_leaf(this: *mut ()) {
     let this = this.cast::<Node>();
     // SAFETY: the caller is the last to know it.
-    let node = unsafe { &*this };
-    node.trail.gone(|| node.is_done());
-    node.canary.kill();
+    unsafe { say_farewell(this) };
     // SAFETY: as above.
     unsafe { stock::bury(this) };
 }
@@ -98,5 +111,26 @@ unsafe fn bury_emptied(this: *mut ()) {
     // SAFETY: forwarded.
     unsafe { node.slots.free() };
     // SAFETY: forwarded.
-    unsafe { bury_leaf(this.cast()) };
+    unsafe { say_farewell(this) };
+    // SAFETY: as above.
+    unsafe { bury_memory(this) };
+}
+
+#[inline(always)]
+unsafe fn say_farewell(this: *mut Node) {
+    // SAFETY: forwarded: the caller is the last to know it.
+    let node = unsafe { &*this };
+    node.trail.gone(|| node.is_done());
+    node.canary.kill();
+}
+
+/// Gives the memory of a node back, where that is not on the shortest way.
+///
+/// # Safety
+///
+/// The caller is the last to know it, and its fields need no drop.
+#[inline(never)]
+pub(super) unsafe fn bury_memory(this: *mut Node) {
+    // SAFETY: forwarded.
+    unsafe { stock::bury(this) };
 }

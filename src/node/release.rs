@@ -20,6 +20,7 @@
 //! mark and the child's count are two words: each side writes its own, then looks at the other's, with a sequentially
 //! consistent fence between, so at least one of them goes down into the child.
 
+use super::leaf::bury_memory;
 use super::told::{Garbage, Told};
 use super::walk::{Visitor, walk};
 use super::{Above, BIAS, Extra, HOPELESS, Link, Node, OTHER, PARENT};
@@ -30,7 +31,7 @@ use crate::hook::Hook;
 use crate::shield::Shield;
 use crate::signal::Signal;
 use crate::slots::{Entry, Kind, Left, Seat};
-use crate::sync::{Ordering, fence, reclaim, stock};
+use crate::sync::{Ordering, fence, reclaim};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
@@ -393,7 +394,7 @@ unsafe fn dismantle(this: NonNull<Node>) -> (Option<Cause>, Option<Box<Extra>>) 
     // SAFETY: forwarded.
     unsafe { node.slots.free() };
     // SAFETY: as above, and its fields need no drop.
-    unsafe { stock::bury(this.as_ptr()) };
+    unsafe { bury_memory(this.as_ptr()) };
     (cause, extra)
 }
 

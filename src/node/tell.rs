@@ -9,6 +9,7 @@
 //! of the stack would expect; deeper ones are queued for the outermost, so a chain of any length fits any stack.
 
 use super::cancel::By;
+use super::leaf::Way;
 use super::release::Orphans;
 use super::told::{Garbage, Told};
 use super::{Node, bequest, leaf, release};
@@ -185,9 +186,12 @@ pub(crate) unsafe fn drop_handle(node: NonNull<Node>) {
 unsafe fn drop_last(node: NonNull<Node>) {
     // SAFETY: forwarded.
     let orphans = unsafe { release::orphan(node) };
-    // SAFETY: the last handle is gone.
-    if matches!(orphans, Orphans::Nobody) && unsafe { leaf::leave_emptied(node) } {
-        return;
+    if matches!(orphans, Orphans::Nobody) {
+        // SAFETY: the last handle is gone.
+        if let Way::Gone(values) = unsafe { leaf::leave_emptied(node) } {
+            // SAFETY: the node's share, if it had one.
+            return unsafe { drop_values(values) };
+        }
     }
     let mut told = Told::default();
     // SAFETY: forwarded.
@@ -225,11 +229,21 @@ pub(crate) unsafe fn drop_values(values: *const Binding) {
 /// # Safety
 ///
 /// The caller owns the count, and is in no critical section.
+#[inline(always)]
 pub(crate) unsafe fn drop_base(base: Base) {
     if base.counts() {
         // SAFETY: forwarded.
-        drop_alone(|| Garbage::Base(base), |shield| unsafe { base.release(shield) });
+        unsafe { drop_counted(base) };
     }
+}
+
+/// # Safety
+///
+/// As for [`drop_base`]; it counts.
+#[cold]
+unsafe fn drop_counted(base: Base) {
+    // SAFETY: forwarded.
+    drop_alone(|| Garbage::Base(base), |shield| unsafe { base.release(shield) });
 }
 
 /// Drops garbage at once, unless too much is under way on this stack: without [`Told`], which carries it from a walk.

@@ -100,8 +100,7 @@ impl Heap {
 
     fn sink(&mut self, mut at: usize) {
         let item = self.items[at];
-        loop {
-            let Some((least, child)) = self.least_below(at).filter(|(_, child)| child.0 < item.0) else { break };
+        while let Some((least, child)) = self.least_below(at).filter(|(_, child)| child.0 < item.0) {
             self.items[at] = child;
             at = least;
         }
