@@ -8,8 +8,9 @@
 //! | a request, body included, after its time      | -    | a child with a deadline      | a child token and a sleep       |
 //! | an attempt to get a response head             | -    | the same deadline, moved     | a sleep                         |
 //! | the upstream connection, when its request ends| drop | drop, or a function          | drop                            |
+//! | what is known of a request, where it is asked | -    | two values                   | fields, handed on               |
 //!
-//! The last row: what is dropped waits for the client to read. Contexts that are tied do more, by a function on the
+//! The last row but one: what is dropped waits for the client to read. Contexts that are tied do more, by a function on the
 //! request's end; `tokio-util` has nothing for it but a task for each request. `scenes` looks whether all of this happens.
 //!
 //! Each request reads the clock once. A connection is idle when the time of its last request, had it used all of it, is over by
@@ -17,6 +18,7 @@
 
 use std::fmt::Debug;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -58,14 +60,16 @@ pub(crate) trait Life: Clone + Send + Sync + 'static {
     fn stop(&self);
     /// Runs what the server does by itself, as long as it may live.
     fn accept<F: Future + Send>(&self, future: F) -> impl Future<Output = Result<F::Output, Self::Ended>> + Send;
-    fn client(&self, stream: &Arc<TcpStream>) -> Self::Client;
+    fn client(&self, stream: &Arc<TcpStream>, peer: SocketAddr) -> Self::Client;
     /// Runs the connection as long as it may live.
     fn serve<F: Future + Send>(
         client: Self::Client,
         stream: Arc<TcpStream>,
         connection: F,
     ) -> impl Future<Output = ()> + Send;
-    fn request(client: &Self::Client) -> (Self::Request, Self::Attempt);
+    fn request(client: &Self::Client, number: u64) -> (Self::Request, Self::Attempt);
+    /// Whose request it is, and which.
+    fn known(request: &Self::Request) -> Option<(SocketAddr, u64)>;
     fn attempt<F: Future + Send>(
         request: &Self::Request,
         attempt: &Self::Attempt,
@@ -109,12 +113,15 @@ impl Life for Bare {
     async fn accept<F: Future + Send>(&self, future: F) -> Result<F::Output, ()> {
         Ok(future.await)
     }
-    fn client(&self, _: &Arc<TcpStream>) {}
+    fn client(&self, _: &Arc<TcpStream>, _: SocketAddr) {}
     async fn serve<F: Future + Send>(_: (), _: Arc<TcpStream>, connection: F) {
         connection.await;
     }
-    fn request(_: &()) -> ((), ()) {
+    fn request(_: &(), _: u64) -> ((), ()) {
         ((), ())
+    }
+    fn known(_: &()) -> Option<(SocketAddr, u64)> {
+        None
     }
     async fn attempt<F: Future + Send>(_: &(), _: &(), future: Pin<&mut F>) -> Result<F::Output, ()> {
         Ok(future.await)
@@ -157,6 +164,9 @@ pub(crate) mod contexts {
         times: Times,
     }
 
+    struct Peer(SocketAddr);
+    struct Number(u64);
+
     pub(crate) struct Request {
         handle: CancelHandle,
         /// Made when it is waited for: that is rare, and what is held moves with the response.
@@ -185,8 +195,8 @@ pub(crate) mod contexts {
             self.server.run(future)
         }
 
-        fn client(&self, stream: &Arc<TcpStream>) -> Client {
-            let (ctx, idle) = self.server.with_timeout_cause(self.times.idle, "idle");
+        fn client(&self, stream: &Arc<TcpStream>, peer: SocketAddr) -> Client {
+            let (ctx, idle) = self.server.with_value(Peer(peer)).with_timeout_cause(self.times.idle, "idle");
             let gone = hung_up(Arc::clone(stream));
             let (ctx, _) = ctx.with_cancel_on(async {
                 gone.await;
@@ -200,12 +210,17 @@ pub(crate) mod contexts {
         }
 
         #[inline(never)]
-        fn request(client: &Client) -> (Request, Instant) {
+        fn request(client: &Client, number: u64) -> (Request, Instant) {
             let now = Instant::now();
             let until = now + client.times.request;
             client.idle.reset_deadline(until + client.times.idle);
-            let (_, handle) = client.ctx.with_deadline(now + client.times.attempt);
+            let (_, handle) = client.ctx.with_value(Number(number)).with_deadline(now + client.times.attempt);
             (Request { handle, done: None }, until)
+        }
+
+        fn known(request: &Request) -> Option<(SocketAddr, u64)> {
+            let ctx = request.handle.context();
+            Some((ctx.value::<Peer>()?.0, ctx.value::<Number>()?.0))
         }
 
         fn attempt<F: Future + Send>(
@@ -272,10 +287,12 @@ pub(crate) mod tokens {
         idle: Arc<AtomicU64>,
         zero: Instant,
         times: Times,
+        peer: SocketAddr,
     }
 
     pub(crate) struct Request {
         token: CancellationToken,
+        known: (SocketAddr, u64),
         until: Instant,
         /// Made when they are waited for.
         ends: Option<Pin<Box<Ends>>>,
@@ -340,9 +357,10 @@ pub(crate) mod tokens {
             self.server.run_until_cancelled(future).await.ok_or(())
         }
 
-        fn client(&self, _: &Arc<TcpStream>) -> Client {
+        fn client(&self, _: &Arc<TcpStream>, peer: SocketAddr) -> Client {
             let zero = Instant::now();
-            let client = Client { token: self.server.child_token(), idle: Arc::default(), zero, times: self.times };
+            let client =
+                Client { token: self.server.child_token(), idle: Arc::default(), zero, times: self.times, peer };
             client.push_back(zero + self.times.idle);
             client
         }
@@ -356,11 +374,16 @@ pub(crate) mod tokens {
         }
 
         #[inline(never)]
-        fn request(client: &Client) -> (Request, Instant) {
+        fn request(client: &Client, number: u64) -> (Request, Instant) {
             let now = Instant::now();
             let until = now + client.times.request;
             client.push_back(until + client.times.idle);
-            (Request { token: client.token.child_token(), until, ends: None }, now + client.times.attempt)
+            let known = (client.peer, number);
+            (Request { token: client.token.child_token(), known, until, ends: None }, now + client.times.attempt)
+        }
+
+        fn known(request: &Request) -> Option<(SocketAddr, u64)> {
+            Some(request.known)
         }
 
         async fn attempt<F: Future + Send>(

@@ -10,9 +10,11 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode, Version, header};
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
+use std::hint::black_box;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::task::{Context as Task, Poll, ready};
 use tokio::net::{TcpListener, TcpStream};
@@ -40,14 +42,18 @@ struct Held<L: Life> {
 pub(crate) async fn serve<L: Life>(life: L, listener: TcpListener, upstream: SocketAddr) {
     let proxy = Arc::new(Proxy { life, upstream, resting: Mutex::default() });
     while let Ok(accepted) = proxy.life.accept(listener.accept()).await {
-        let Ok((stream, _)) = accepted else { continue };
+        let Ok((stream, peer)) = accepted else { continue };
         let _ = stream.set_nodelay(true);
         let (proxy, stream) = (Arc::clone(&proxy), Arc::new(stream));
         tokio::spawn(async move {
-            let client = proxy.life.client(&stream);
+            let client = proxy.life.client(&stream, peer);
             let service = {
                 let client = client.clone();
-                service_fn(move |request| answer(Arc::clone(&proxy), L::request(&client), request))
+                let number = AtomicU64::new(0);
+                service_fn(move |request| {
+                    let life = L::request(&client, number.fetch_add(1, Relaxed));
+                    answer(Arc::clone(&proxy), life, request)
+                })
             };
             let io = TokioIo::new(Shared(Arc::clone(&stream)));
             let connection = server::Builder::new().serve_connection(io, service);
@@ -103,6 +109,8 @@ async fn exchange<L: Life>(
         None => connect(proxy).await?,
     };
     let tie = L::tie(life, &line.line);
+    // What a log or a header would be told.
+    black_box(L::known(life));
     line.sender.ready().await.map_err(io::Error::other)?;
     let response = line.sender.send_request(request).await.map_err(io::Error::other)?;
     Ok((response, (line, tie)))

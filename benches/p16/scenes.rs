@@ -6,6 +6,7 @@
 use crate::life::{Life, Times};
 use crate::proxy;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -153,7 +154,19 @@ async fn stop<L: Life>(at_work: bool) {
 }
 
 /// All of it. One that hangs has failed; whoever runs this says for how long to wait.
+/// What is known of a request is known where it is asked.
+async fn known<L: Life>() {
+    let (listener, at) = listen().await;
+    let stream = Arc::new(TcpStream::connect(at).await.expect("it listens"));
+    let (_other, peer) = listener.accept().await.expect("somebody connects");
+    let client = L::server(Times::default()).client(&stream, peer);
+    for number in [7, 8] {
+        assert_eq!(L::known(&L::request(&client, number).0), Some((peer, number)));
+    }
+}
+
 pub(crate) async fn play<L: Life>() {
+    known::<L>().await;
     attempt::<L>().await;
     body::<L>().await;
     hang_up::<L>(false).await;

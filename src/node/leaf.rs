@@ -82,9 +82,11 @@ unsafe fn leave_plain(this: NonNull<Node>, bury: unsafe fn(*mut ())) -> bool {
 /// The last handle of the node is gone, and [`orphan`](super::release::orphan) found nobody.
 pub(super) unsafe fn leave_emptied(node: NonNull<Node>) -> Way {
     // SAFETY: forwarded.
-    let values = unsafe { node.as_ref() }.values;
+    let own = unsafe { node.as_ref() };
+    let values = own.values;
+    let bury = if own.slots.is_virgin() { bury_leaf } else { bury_emptied };
     // SAFETY: forwarded.
-    if !unsafe { leave_plain(node, bury_emptied) } {
+    if !unsafe { leave_plain(node, bury) } {
         return Way::Long;
     }
     Way::Gone(if values.is_own() { values.head() } else { ptr::null() })

@@ -32,6 +32,7 @@ use crate::shield::Shield;
 use crate::signal::Signal;
 use crate::slots::{Entry, Kind, Left, Seat};
 use crate::sync::{Ordering, fence, reclaim};
+use crate::value::Binding;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
@@ -86,6 +87,9 @@ pub(super) unsafe fn orphan(node: NonNull<Node>) -> Orphans {
     // SAFETY: forwarded.
     let relay = unsafe { node.as_ref() };
     relay.canary.touch();
+    if relay.slots.is_virgin() {
+        return Orphans::Nobody;
+    }
     relay.attached.let_go();
     let only = relay.slots.only();
     if let Some(only) = only.filter(|_| relay.is_done()) {
@@ -365,7 +369,8 @@ unsafe fn finish(this: NonNull<Node>, agenda: &mut Agenda, told: &mut Told) {
             agenda.push(Step::Abandon(parent));
         }
     }
-    if !owned_values.is_null() {
+    // SAFETY: the node's share, if it had one.
+    if unsafe { Binding::leave(owned_values) } {
         told.garbage.push(Garbage::Values(owned_values));
     }
     if let Above::Base(base) = above {

@@ -27,7 +27,7 @@ impl Node {
 
     /// The nearest name above.
     fn name(&self) -> Option<&Name> {
-        // SAFETY: a node keeps what can be seen from it; for who has claimed it, the pin does (see `Binding::release`).
+        // SAFETY: a node keeps what can be seen from it; for who has claimed it, the pin does (see `Binding::end`).
         unsafe { Binding::find::<Name>(self.values()) }
     }
 }

@@ -221,7 +221,10 @@ pub(super) unsafe fn drop_job(job: Job, left: Option<(NonNull<Node>, Left)>) {
 /// The caller owns the share, and is in no critical section.
 pub(crate) unsafe fn drop_values(values: *const Binding) {
     // SAFETY: forwarded.
-    drop_alone(|| Garbage::Values(values), |shield| unsafe { Binding::release(values, shield) });
+    if unsafe { Binding::leave(values) } {
+        // SAFETY: that was the last share.
+        drop_alone(|| Garbage::Values(values), |shield| unsafe { Binding::end(values, shield) });
+    }
 }
 
 /// Gives a count of a base back, which may keep values.

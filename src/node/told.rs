@@ -37,7 +37,7 @@ pub(super) enum Garbage {
     Cause(Cause),
     /// What few nodes have, the cause of a deadline for one.
     Extra(Box<Extra>),
-    /// A share of the values from here down.
+    /// The values from here down, of which the last share was given back.
     Values(*const Binding),
     /// A count of a base, which may keep values.
     Base(Base),
@@ -110,8 +110,8 @@ impl Garbage {
             Garbage::Extra(extra) => {
                 shield.run(|| drop(extra));
             }
-            // SAFETY: the share was given up for this.
-            Garbage::Values(values) => unsafe { Binding::release(values, shield) },
+            // SAFETY: nobody has a share.
+            Garbage::Values(values) => unsafe { Binding::end(values, shield) },
             // SAFETY: the count was given up for this.
             Garbage::Base(base) => unsafe { base.release(shield) },
         }

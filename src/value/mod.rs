@@ -217,22 +217,45 @@ impl Binding {
         }
     }
 
-    /// Gives a share back. Values that nobody can see any more are dropped, each under the shield: they are user code.
-    /// A loop, never recursion.
+    /// Gives a share back. True: it was the last, and what is seen from here is to be [ended](Binding::end).
+    ///
+    /// # Safety
+    ///
+    /// The caller owns a share of `head`, or it is null.
+    #[inline]
+    #[must_use]
+    pub(crate) unsafe fn leave(head: *const Binding) -> bool {
+        // SAFETY: forwarded.
+        unsafe { head.as_ref() }.is_some_and(|binding| binding.refs.release())
+    }
+
+    /// Gives a share back, and ends what nobody can see any more.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns a share of `head` (or it is null), and is in no critical section.
+    pub(crate) unsafe fn release(head: *const Binding, shield: &mut Shield) {
+        // SAFETY: forwarded.
+        if unsafe { Binding::leave(head) } {
+            // SAFETY: that was the last share.
+            unsafe { Binding::end(head, shield) };
+        }
+    }
+
+    /// Ends a binding whose last share was given back, and those below that go with it. Values are dropped under the shield:
+    /// they are user code. A loop, never recursion.
     ///
     /// With `tracing`, the memory goes through the epoch, and a name with it: the timer and a foreign parent end a node under
     /// a pin, and tell its name, while its last handle and all values that were seen from it go.
     ///
     /// # Safety
     ///
-    /// The caller owns a share of `head` (or it is null), and is in no critical section.
-    pub(crate) unsafe fn release(head: *const Binding, shield: &mut Shield) {
+    /// [`leave`](Binding::leave) was true for the caller, who is in no critical section.
+    pub(crate) unsafe fn end(head: *const Binding, shield: &mut Shield) {
         let mut at = head;
-        // SAFETY: alive, we own a share.
-        while let Some(binding) = unsafe { at.as_ref() } {
-            if !binding.refs.release() {
-                return;
-            }
+        loop {
+            // SAFETY: ours alone.
+            let binding = unsafe { &*at };
             let next = binding.next;
             let kind = binding.kind;
             // SAFETY: not null.
@@ -246,6 +269,10 @@ impl Binding {
             } else {
                 // SAFETY: as above, and the value is gone.
                 unsafe { (kind.free)(memory) };
+            }
+            // SAFETY: the share of the binding that was on top.
+            if !unsafe { Binding::leave(next) } {
+                return;
             }
             at = next;
         }
