@@ -56,18 +56,20 @@ fn roots_and_clones_allocate_nothing() {
     assert_eq!(count(|| ctx.done()), 0);
 }
 
-/// On a thread that has given nothing back yet.
-fn afresh<R: Send>(f: impl FnOnce() -> R + Send) -> R {
-    std::thread::scope(|scope| scope.spawn(f).join().unwrap())
+/// On threads that have given nothing back yet. Observers, where there are any, enroll a thread with its first context; it
+/// stays. And their lists grow now and then, whoever's turn it is: so there are several tries, for the least to be taken of.
+fn afresh<R: Send>(f: impl Fn() -> R + Sync) -> Vec<R> {
+    let work = || {
+        let _first = Context::background().with_cancel();
+        f()
+    };
+    (0..8).map(|_| std::thread::scope(|scope| scope.spawn(work).join().unwrap())).collect()
 }
 
 /// Allocations for the first one that a thread makes, and for the next, when the first has been dropped.
 fn first_and_next<R>(f: impl Fn() -> R + Sync) -> (usize, usize) {
-    afresh(|| {
-        // Observers, where there are any, enroll a thread with its first context. It stays: so nothing is given back.
-        let _first = Context::background().with_cancel();
-        (count(&f), count(&f))
-    })
+    let (first, next): (Vec<_>, Vec<_>) = afresh(|| (count(&f), count(&f))).into_iter().unzip();
+    (first.into_iter().min().unwrap(), next.into_iter().min().unwrap())
 }
 
 #[test]
@@ -190,7 +192,7 @@ fn moving_a_deadline_back_allocates_nothing() {
 #[test]
 fn a_live_child_weighs_at_most_128_bytes_and_a_value_little_more_than_itself() {
     let (parent, _parent) = Context::background().with_cancel();
-    let (_, child) = afresh(|| allocations(|| parent.with_cancel()));
+    let child = afresh(|| allocations(|| parent.with_cancel()).1).into_iter().min().unwrap();
     // With all observers it is a little more.
     let most = if cfg!(feature = "inspect") { 160 } else { 128 };
     assert!(child <= most, "{child} bytes");
