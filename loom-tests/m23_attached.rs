@@ -3,6 +3,8 @@
 
 use crate::support::{ALL, Count, Dropped, Note, Token, both, explore, preemptions, root, three};
 use ripcord::{Context, loom_support};
+use std::sync::Arc;
+use std::task::{Wake, Waker};
 
 /// What hangs there, in place of a channel.
 struct Hung {
@@ -95,5 +97,26 @@ fn made_by_one_dropped_by_another() {
             move || drop(last),
         );
         assert_eq!((wakes.get(), dropped.get()), (0, 1));
+    });
+}
+
+/// A waker whose drop counts.
+struct Sender(#[expect(dead_code, reason = "it is there to be dropped")] Token);
+
+impl Wake for Sender {
+    fn wake(self: Arc<Self>) {}
+}
+
+#[test]
+fn goes_as_the_one_above_is_given_up() {
+    explore("M23 goes as the one above is given up", preemptions(3, None), || {
+        let (parent, handle) = root();
+        let held = parent.with_cancel();
+        let wakers = Dropped::default();
+        let token = wakers.token();
+        let made = || (Box::new(()) as _, Waker::from(Arc::new(Sender(token))));
+        assert!(loom_support::attached(&held.0, made).is_some());
+        both(move || drop((parent, handle)), move || drop(held));
+        assert_eq!(wakers.get(), 1, "its waker, and a channel that only its drop closes");
     });
 }

@@ -113,6 +113,9 @@ mutants! {
         "«second.is_virgin()».then_some(first)" => "true";
     "hope: nobody goes down", ["m19_hope::two_relays_let_go"], "node/release.rs":
         "«unsafe { walk(NonNull::from(self), &mut Undertaker { told }) };»" => "let _ = Undertaker { told };";
+    "last-ref: what a bridge attached is met by whoever gives hope up, and not let go",
+        ["m23_attached::goes_as_the_one_above_is_given_up"], "node/release.rs":
+        "«unsafe { self.told.forgotten.push(signal) };»" => "let _ = signal;";
 
     // claim, waker: who is told.
     "claim: a function is called without being claimed", ["m02_two_cancels::a_second_cancel_of_a_leaf"],
@@ -137,14 +140,13 @@ mutants! {
     "gate: a context with somebody behind its gates ends as a leaf", ["m01_register::child_at_the_gate"], "state.rs":
         "let leaf = «seen.is_null()»;" => "true";
     "gate: who comes too late stays", ["m01_register::child_at_the_gate"], "slots/mod.rs":
-        "if «!owner.open(gates)» && seat.leave_untagged(entry) {" => "{ owner.open(gates); false }";
+        "if «owner.open(gates)» {" => "{ owner.open(gates); true }";
     "gate: who comes too late stands up although it was found", ["m25_gates::second_comer_cancels"], "slots/mod.rs":
-        "if !owner.open(gates) && «seat.leave_untagged(entry)» {" => "{ seat.leave_untagged(entry); true }";
+        "} else if «seat.leave_untagged(entry)» {" => "{ seat.leave_untagged(entry); true }";
     "gate: past the gates without opening them", ["m25_gates::past_both_gates"], "slots/mod.rs":
         "if !open.include(Gates::BOTH) && «!owner.open(Gates::BOTH)» {" => "false";
     "gate: one gate does for two", ["m01_register::child_behind_the_gate"], "slots/mod.rs":
-        "if «!open.include(Gates::BOTH)» {
-                        open_behind" => "!open.include(Gates::FIRST)";    "waker: not in place when the slot is taken", ["m14_signal::first_poll"], "signal.rs":
+        "if «!open.include(Gates::BOTH)» && open_behind" => "!open.include(Gates::FIRST)";    "waker: not in place when the slot is taken", ["m14_signal::first_poll"], "signal.rs":
         "waker: UnsafeCell::new(«Some(waker)»)," => "drop(waker); None";
     "waker: another one does not come in its place", ["m17_waker_change::second_poll_with_another_waker"],
         "node/registering.rs":

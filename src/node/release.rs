@@ -268,8 +268,13 @@ impl Visitor for Undertaker<'_> {
 
     fn leave(&mut self, _: &Node) {}
 
-    unsafe fn signal(&mut self, _: NonNull<Signal>, _: bool) {
-        // Whoever waits holds a handle; only a forgotten future is found here, and it is past waking.
+    unsafe fn signal(&mut self, signal: NonNull<Signal>, first: bool) {
+        // Whoever waits holds a handle. So this is a forgotten future, which is past waking, or what a bridge attached, which
+        // the last handle is just taking out. That one leaves its memory to whoever tagged its slot: to us.
+        if first {
+            // SAFETY: nobody else will tell it.
+            unsafe { self.told.forgotten.push(signal) };
+        }
     }
 
     unsafe fn hook(&mut self, hook: NonNull<Hook>) {

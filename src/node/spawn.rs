@@ -12,7 +12,7 @@ use crate::clock::{self, NEVER, Tick, When};
 use crate::error::Error;
 use crate::foreign::Foreign;
 use crate::refs::RefCount;
-use crate::slots::{Entry, Kind, SlotList};
+use crate::slots::{Closed, Entry, Kind, Seated, SlotList};
 use crate::state::{Ended, State};
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Canary, Ordering, UnsafeCell, stock};
 use crate::timer::Cell;
@@ -212,12 +212,27 @@ unsafe fn publish(node: NonNull<Node>, above: NonNull<Node>, reminder: Option<No
     };
     // SAFETY: forwarded.
     let parent = unsafe { above.as_ref() };
-    if parent.slots.register(&parent.state, Entry::new(Kind::Child, node), placed).is_ok() {
-        return true;
+    match parent.slots.register(&parent.state, Entry::new(Kind::Child, node), placed) {
+        Ok(Seated::InTime) => true,
+        Ok(Seated::Late) => {
+            fresh.end_late(parent);
+            true
+        }
+        Err(Closed) => {
+            // SAFETY: not published: ours alone.
+            unsafe { end_unborn(node, above, reminder) };
+            false
+        }
     }
-    // SAFETY: not published: ours alone.
-    unsafe { end_unborn(node, above, reminder) };
-    false
+}
+
+impl Node {
+    /// A canceler that came by before the node was registered may have returned: whoever sees that sees the node ended. So it
+    /// is not left to the one that has found it.
+    #[cold]
+    fn end_late(&self, parent: &Node) {
+        self.end(bequest(parent));
+    }
 }
 
 /// Registers a merged context with its second parent.
@@ -239,10 +254,14 @@ unsafe fn join(node: &Node, other: NonNull<Node>) {
     // SAFETY: forwarded.
     let parent = unsafe { other.as_ref() };
     let entry = Entry::new(Kind::Link, extra);
-    if parent.slots.register(&parent.state, entry, |seat| set(Link::Seated(other, Some(seat)))).is_err() {
-        parent.add_handle();
-        set(Link::Counted(other));
-        node.end(bequest(parent));
+    match parent.slots.register(&parent.state, entry, |seat| set(Link::Seated(other, Some(seat)))) {
+        Ok(Seated::InTime) => {}
+        Ok(Seated::Late) => node.end_late(parent),
+        Err(Closed) => {
+            parent.add_handle();
+            set(Link::Counted(other));
+            node.end(bequest(parent));
+        }
     }
 }
 

@@ -102,6 +102,10 @@ impl Told {
             let job = unsafe { take(hook, shield) };
             shield.run(|| drop(job));
         }
+        while let Some(signal) = self.forgotten.pop() {
+            // SAFETY: ours to let go, and popped.
+            shield.run(|| unsafe { Signal::told(signal) });
+        }
         while let Some(garbage) = self.garbage.pop() {
             garbage.drop_now(shield);
         }

@@ -22,6 +22,8 @@ pub(crate) struct Told {
     pub(super) hooks: Queue<Hook>,
     /// Hooks that nothing will ever call: their functions are dropped.
     pub(super) hopeless: Queue<Hook>,
+    /// Signals whose contexts nothing will ever end: let go unwoken.
+    pub(super) forgotten: Queue<Signal>,
     pub(super) garbage: Bin,
     /// For those who listen, if any.
     pub(super) ends: Ends<Cause>,
@@ -55,6 +57,7 @@ impl Told {
         self.signals.is_empty()
             && self.hooks.is_empty()
             && self.hopeless.is_empty()
+            && self.forgotten.is_empty()
             && self.garbage.first.is_none()
             && self.ends.is_empty()
     }

@@ -17,7 +17,8 @@
 //!    virgin again. Each of them has a gate in the owner's state, which the first to sit there opens, and which the end shuts
 //!    for good. So a canceler passes by a virgin inline slot, and everything behind it, without a write.
 //! 4. Who takes an inline slot and comes too late for its gate stands up again, unless a canceler has found it: then it
-//!    is registered.
+//!    is registered. But another canceler may have gone by that gate and returned: then the registrant sees to it that
+//!    what sits there ends ([`Seated::Late`]).
 //!
 //! # Not here
 //!
@@ -44,6 +45,17 @@ use shard::Shard;
 use slot::{Slot, Take};
 use std::ptr::{self, NonNull};
 
+/// How an entry was registered.
+#[must_use]
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Seated {
+    /// Before the owner ended: no canceler returns without having come by.
+    InTime,
+    /// After a canceler has passed by its gate. Another has found the entry and will tell it, but may have others to wait for
+    /// before; and the first one may have returned.
+    Late,
+}
+
 /// Slots in the owner itself.
 const INLINE: usize = 2;
 
@@ -67,7 +79,7 @@ impl SlotList {
     /// Registers an entry with the owner, whose state this is: constant time whatever the number of others, one
     /// compare-and-swap unless threads collide or a gate is shut. `placed` tells the entry its seat before each try.
     #[inline]
-    pub(crate) fn register(&self, owner: &State, entry: Entry, mut placed: impl FnMut(Seat)) -> Result<(), Closed> {
+    pub(crate) fn register(&self, owner: &State, entry: Entry, mut placed: impl FnMut(Seat)) -> Result<Seated, Closed> {
         // ORDERING: table (reader).
         if let Some(desks) = desks(self.table.load(Ordering::Acquire)) {
             return register_at_desk(desks, entry, &mut placed);
@@ -75,18 +87,18 @@ impl SlotList {
         let open = owner.gates().ok_or(Closed)?;
         let [first, second] = &self.inline;
         match first.take(entry, || placed(Seat::beside(first))) {
-            Take::Taken if open.include(Gates::FIRST) => Ok(()),
+            Take::Taken if open.include(Gates::FIRST) => Ok(Seated::InTime),
             Take::Taken => open_behind(owner, Gates::FIRST, first, entry),
             Take::Closed => Err(Closed),
             Take::Busy(collided) => match second.take(entry, || placed(Seat::beside(second))) {
                 Take::Taken => {
-                    if !open.include(Gates::BOTH) {
-                        open_behind(owner, Gates::BOTH, second, entry)?;
+                    if !open.include(Gates::BOTH) && open_behind(owner, Gates::BOTH, second, entry)? == Seated::Late {
+                        return Ok(Seated::Late);
                     }
                     if collided {
                         self.crowd(Crowd::Collided);
                     }
-                    Ok(())
+                    Ok(Seated::InTime)
                 }
                 Take::Closed => Err(Closed),
                 Take::Busy(_) => {
@@ -97,7 +109,7 @@ impl SlotList {
                     if crowd != Crowd::Nobody {
                         self.crowd(crowd);
                     }
-                    Ok(())
+                    Ok(Seated::InTime)
                 }
             },
         }
@@ -196,23 +208,35 @@ impl SlotList {
 }
 
 /// Opens gates for whoever has just taken the seat at one. Too late, and no canceler has found it there: it stands up again.
+///
+/// | the gate      | the seat | answer |
+/// |---------------|----------|--------|
+/// | open now      | -        | InTime |
+/// | shut for good | left     | Closed |
+/// | shut for good | tagged   | Late   |
 #[cold]
-fn open_behind(owner: &State, gates: Gates, seat: &Slot, entry: Entry) -> Result<(), Closed> {
-    if !owner.open(gates) && seat.leave_untagged(entry) { Err(Closed) } else { Ok(()) }
+fn open_behind(owner: &State, gates: Gates, seat: &Slot, entry: Entry) -> Result<Seated, Closed> {
+    if owner.open(gates) {
+        Ok(Seated::InTime)
+    } else if seat.leave_untagged(entry) {
+        Err(Closed)
+    } else {
+        Ok(Seated::Late)
+    }
 }
 
 /// Behind both gates: they were open before there was a desk.
 #[inline(never)]
-fn register_at_desk(desks: NonNull<Desk>, entry: Entry, placed: &mut impl FnMut(Seat)) -> Result<(), Closed> {
+fn register_at_desk(desks: NonNull<Desk>, entry: Entry, placed: &mut impl FnMut(Seat)) -> Result<Seated, Closed> {
     let index = sync::thread_index() % sync::shard_count();
     // SAFETY: in bounds; the table lives as long as the list.
     let desk = unsafe { desk(desks, index) };
     for slot in &desk.slots {
         match slot.take(entry, || placed(Seat::beside(slot))) {
-            Take::Taken => return Ok(()),
+            Take::Taken => return Ok(Seated::InTime),
             Take::Closed => return Err(Closed),
             Take::Busy(_) => {}
         }
     }
-    desk.shard.take(entry, placed).map(|_| ())
+    desk.shard.take(entry, placed).map(|_| Seated::InTime)
 }

@@ -16,7 +16,7 @@ fn entry(number: usize) -> Entry {
 
 fn enter(list: &SlotList, owner: &State, number: usize) -> Seat {
     let mut seat = None;
-    list.register(owner, entry(number), |place| seat = Some(place)).unwrap();
+    assert_eq!(list.register(owner, entry(number), |place| seat = Some(place)).unwrap(), Seated::InTime);
     seat.unwrap()
 }
 
@@ -181,4 +181,25 @@ fn threads_that_collide_get_desks() {
     assert_eq!(list.orphan(), 0);
     // SAFETY: everybody has left.
     unsafe { list.free() };
+}
+
+#[test]
+fn who_is_late_at_a_gate_stands_up_unless_it_was_found() {
+    use crate::cause::Cause;
+    use crate::state::Ended;
+    let (owner, slot) = (State::live(), Slot::new());
+    let sit = || assert!(matches!(slot.take(entry(0), || {}), Take::Taken));
+    sit();
+    assert_eq!(open_behind(&owner, Gates::FIRST, &slot, entry(0)).unwrap(), Seated::InTime);
+    assert!(slot.leave_untagged(entry(0)));
+    // The end shuts the second gate.
+    let _ = owner.begin(Ended::own(Cause::from(crate::error::Error::Canceled)));
+    sit();
+    assert!(open_behind(&owner, Gates::BOTH, &slot, entry(0)).is_err());
+    assert!(!slot.is_occupied() && !slot.is_virgin());
+    // Another canceler came by in between, and has found it.
+    sit();
+    assert!(slot.close().is_some_and(|met| met.first));
+    assert_eq!(open_behind(&owner, Gates::BOTH, &slot, entry(0)).unwrap(), Seated::Late);
+    assert!(slot.is_occupied(), "the canceler goes on from there");
 }
