@@ -1,8 +1,7 @@
 //! M25: the gates. The first to sit at an inline slot opens its gate in the owner's state; the end shuts those that are not
 //! open, and the canceler goes by. Who comes too late stands up, unless it was found.
 
-use crate::support::{ALL, both, explore, noted, preemptions, root, said, three};
-use std::sync::Arc;
+use crate::support::{ALL, both, explore, noted, preemptions, root, said};
 
 #[test]
 fn at_an_open_gate() {
@@ -75,26 +74,5 @@ fn past_both_gates() {
         handle.cancel();
         assert!(at_the_gate.join().unwrap().is_done());
         assert!(behind.join().unwrap().is_done());
-    });
-}
-
-#[test]
-fn late_comer_cancels_as_two_others_do() {
-    explore("M25 late comer cancels, as two others do", preemptions(4, None), || {
-        let (parent, handle) = root();
-        let _first = parent.with_cancel();
-        // Shared by the standard library's counts, and dropped when all is over: fewer steps for loom.
-        let handle = Arc::new(handle);
-        let (one, two) = (Arc::clone(&handle), Arc::clone(&handle));
-        let mut late = None;
-        three(
-            move || one.cancel(),
-            move || two.cancel(),
-            || {
-                let (child, _) = late.insert(parent.with_cancel());
-                handle.cancel();
-                assert!(child.is_done(), "registered before the cancel began");
-            },
-        );
     });
 }
