@@ -1,7 +1,8 @@
 //! Birth: a node is made, registered with its parents, and armed.
 //!
 //! A context is either born ended or registered where its parent's canceler will find it. The parent's state is looked
-//! at first, then the slot is taken by one compare-and-swap: if the parent ends in between, the swap finds the tag.
+//! at first, then the slot is taken by one compare-and-swap: if the parent ends in between, the swap finds the tag, or the
+//! gate is shut.
 
 use super::attached::Attachment;
 use super::foreign::Task;

@@ -12,7 +12,7 @@
 //!
 //! 1. Whoever registers needs a live handle on the owner; an occupied slot keeps the owner's memory alive.
 //! 2. Registering is one compare-and-swap, on a word that closing tags: a slot, a head, or the table. So either the
-//!    canceler finds the entry, or the registrant finds the tag; there is no second word to look at again.
+//!    canceler finds the entry, or the registrant finds the tag; there is no second word to look at again, but for a gate.
 //! 3. *The gates.* Nothing behind an inline slot is used before that slot has been used, and a used slot never looks
 //!    virgin again. Each of them has a gate in the owner's state, which the first to sit there opens, and which the end shuts
 //!    for good. So a canceler passes by a virgin inline slot, and everything behind it, without a write.

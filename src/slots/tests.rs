@@ -177,7 +177,8 @@ fn threads_that_collide_get_desks() {
         }
     });
     assert!(desks(list.table.load(Ordering::Relaxed)).is_some(), "a hundred entries at once, from four threads");
-    assert!(slots(&list) < 2_000);
+    // A thread that lost the processor while it held the rover makes the others push for a while: not for ever.
+    assert!(slots(&list) < 20_000, "of 384,000 registrations");
     assert_eq!(list.orphan(), 0);
     // SAFETY: everybody has left.
     unsafe { list.free() };

@@ -23,6 +23,7 @@
 use super::cell::{Chain, Entry, Shelf};
 use super::lock::ForkLock;
 use crate::sync::reclaim::bury;
+use crate::sync::{AtomicU32, Ordering};
 use std::ptr::NonNull;
 use std::sync::LazyLock;
 
@@ -45,6 +46,8 @@ const _: () = assert!(size_of::<Slab>() == SIZE);
 struct Head {
     /// Its cells at home.
     home: Chain,
+    /// Of which list it is: see `after_fork`.
+    age: u32,
     /// Its neighbours in the list.
     before: Option<NonNull<Slab>>,
     after: Option<NonNull<Slab>>,
@@ -62,6 +65,8 @@ struct Depot {
     /// Cells on their way home.
     strays: Shelf,
     list: ForkLock<List>,
+    /// How many lists were lost by forks.
+    age: AtomicU32,
     #[cfg(test)]
     slabs: std::sync::atomic::AtomicIsize,
 }
@@ -83,9 +88,10 @@ pub(super) unsafe fn take_back(chain: Chain) {
     unsafe { DEPOT.take_back(chain) };
 }
 
-/// Run by the only thread of a forked child. What another thread was just bringing home is lost.
+/// Run by the only thread of a forked child. If another thread was at the list, heads of slabs may be half written: that list is
+/// lost, and so are the cells of its slabs when they come home. Those that are out are good as long as they stay out.
 pub(super) fn after_fork() -> bool {
-    DEPOT.list.after_fork()
+    DEPOT.after_fork()
 }
 
 impl Depot {
@@ -93,9 +99,24 @@ impl Depot {
         Depot {
             strays: Shelf::new(),
             list: ForkLock::new(),
+            age: AtomicU32::new(0),
             #[cfg(test)]
             slabs: Default::default(),
         }
+    }
+
+    fn after_fork(&self) -> bool {
+        let lost = self.list.after_fork();
+        if lost {
+            // ORDERING: none. There is one thread; those to come are made by it.
+            self.age.fetch_add(1, Ordering::Relaxed);
+        }
+        lost
+    }
+
+    fn age(&self) -> u32 {
+        // ORDERING: none. It changes while there is one thread: see `after_fork`.
+        self.age.load(Ordering::Relaxed)
     }
 
     fn fetch(&self) -> (NonNull<Entry>, Chain) {
@@ -108,7 +129,7 @@ impl Depot {
         });
         known.unwrap_or_else(|| {
             self.count(1);
-            make()
+            make(self.age())
         })
     }
 
@@ -135,7 +156,7 @@ impl Depot {
             let mut strays = self.strays.take();
             while let Some(entry) = strays.pop() {
                 // SAFETY: out of the strays: free, seen free, and ours. The list is ours.
-                if let Some(slab) = unsafe { list.bring_home(entry) } {
+                if let Some(slab) = unsafe { list.bring_home(entry, self.age()) } {
                     self.count(-1);
                     // SAFETY: it came from a box, all its cells are at home, and it is not listed.
                     unsafe { bury(slab.as_ptr()) };
@@ -155,12 +176,12 @@ impl Depot {
 }
 
 /// A new slab, all of its cells out.
-fn make() -> (NonNull<Entry>, Chain) {
+fn make(age: u32) -> (NonNull<Entry>, Chain) {
     let slab = NonNull::from(Box::leak(Box::<Slab>::new_uninit())).cast::<Slab>();
     // SAFETY: just allocated.
     let head = unsafe { &raw mut (*slab.as_ptr()).head };
     // SAFETY: as above.
-    unsafe { head.write(Head { home: Chain::new(), before: None, after: None }) };
+    unsafe { head.write(Head { home: Chain::new(), age, before: None, after: None }) };
     // SAFETY: as above. Through the pointer to the whole slab, for the way back.
     let cells = unsafe { &raw mut (*slab.as_ptr()).cells }.cast::<Entry>();
     let mut rest = Chain::new();
@@ -196,15 +217,18 @@ unsafe fn head<'a>(slab: NonNull<Slab>) -> &'a mut Head {
 }
 
 impl List {
-    /// Puts a cell back into its slab; the slab, if that was the last of its cells.
+    /// Puts a cell back into its slab; the slab, if that was the last of its cells. A cell of another age is forgotten.
     ///
     /// # Safety
     ///
     /// The cell is out and the caller's alone.
-    unsafe fn bring_home(&mut self, entry: NonNull<Entry>) -> Option<NonNull<Slab>> {
+    unsafe fn bring_home(&mut self, entry: NonNull<Entry>, age: u32) -> Option<NonNull<Slab>> {
         let slab = slab_of(entry);
         // SAFETY: a slab with a cell that is out is alive.
         let own = unsafe { head(slab) };
+        if own.age != age {
+            return None;
+        }
         // SAFETY: forwarded.
         unsafe { own.home.push(entry) };
         match own.home.len() {

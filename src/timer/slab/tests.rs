@@ -145,3 +145,23 @@ fn who_finds_the_depot_locked_does_not_wait() {
     unsafe { depot.take_back(rest) };
     assert_eq!(depot.slabs(), 0);
 }
+
+#[test]
+fn slabs_of_a_list_that_a_fork_cut_short_are_left_alone() {
+    let depot = Depot::new();
+    let Out(mut cells) = depot.take(CELLS * 2 + CELLS / 2);
+    let before = slabs_of(&cells);
+    // One is listed, with its neighbours named in its head.
+    depot.bring(cells.drain(..CELLS / 2));
+    let lock = depot.list.lock();
+    // The child's only thread finds it held.
+    assert!(depot.after_fork());
+    std::mem::forget(lock);
+    // What is out serves on, and is forgotten when it comes home: no slab goes, and none is listed.
+    depot.bring(cells);
+    let slabs = depot.slabs();
+    let Out(after) = depot.take(CELLS);
+    assert!(slabs_of(&after).is_disjoint(&before));
+    depot.bring(after);
+    assert_eq!(depot.slabs(), slabs, "the new ones come and go");
+}
