@@ -385,8 +385,10 @@ fn arms_and_advances_from_many_threads_lose_nothing() {
                     if random.below(4) == 0 {
                         handle.reset_timeout(ms(2));
                     }
+                    // The move may have been one to earlier.
+                    let due = ctx.deadline().unwrap();
                     if random.below(3) == 0 {
-                        early.fetch_add(usize::from(ctx.is_done() && time::now() < at), SeqCst);
+                        early.fetch_add(usize::from(ctx.is_done() && time::now() < due), SeqCst);
                         continue;
                     }
                     while !ctx.is_done() {
