@@ -41,10 +41,11 @@ fn the_end_shows_what_was_before() {
     });
 }
 
-#[test]
-fn a_child_born_ended_shows_what_was_before() {
-    explore("M9 birth shows what was before", ALL, || {
+/// A child is derived as its parent ends, when so many siblings have come and gone: the first of them opened the gate.
+fn birth_shows_what_was_before(name: &str, siblings: usize) {
+    explore(name, ALL, move || {
         let (parent, handle) = root();
+        (0..siblings).for_each(|_| drop(parent.with_cancel()));
         let (note, cancel) = noted(handle);
         both(cancel, || {
             let (child, _own) = parent.with_cancel();
@@ -53,6 +54,16 @@ fn a_child_born_ended_shows_what_was_before() {
             }
         });
     });
+}
+
+#[test]
+fn a_child_born_ended_shows_what_was_before() {
+    birth_shows_what_was_before("M9 birth shows what was before", 0);
+}
+
+#[test]
+fn a_child_born_ended_at_an_open_gate_shows_what_was_before() {
+    birth_shows_what_was_before("M9 birth at an open gate shows it", 1);
 }
 
 #[test]

@@ -147,20 +147,16 @@ impl<F: Future> Future for Run<'_, F> {
         let mut this = self.project();
         let future = this.future.as_mut().as_pin_mut().expect("polled after it was ready");
         // The end first, then the future.
-        let error = match this.done.ctx.err() {
-            Some(error) => error,
+        let result = match this.done.ctx.err() {
+            Some(error) => Err(error),
             None => match future.poll(cx) {
-                Poll::Ready(output) => {
-                    this.future.set(None);
-                    this.done.waiting = None;
-                    return Poll::Ready(Ok(output));
-                }
-                Poll::Pending => ready!(poll_end(this.done.ctx, &mut this.done.waiting, cx)),
+                Poll::Ready(output) => Ok(output),
+                Poll::Pending => Err(ready!(poll_end(this.done.ctx, &mut this.done.waiting, cx))),
             },
         };
         this.future.set(None);
         this.done.waiting = None;
-        Poll::Ready(Err(error))
+        Poll::Ready(result)
     }
 }
 

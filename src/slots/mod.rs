@@ -153,9 +153,6 @@ impl SlotList {
     /// The last handle is gone: tags everybody who sits here, and says how many they are. Each of them will count the
     /// owner down when it leaves.
     pub(crate) fn orphan(&self) -> usize {
-        if self.is_virgin() {
-            return 0;
-        }
         let count = |slots: &[Slot]| slots.iter().filter(|slot| slot.orphan()).count();
         let mut occupied = count(&self.inline) + self.shard_orphans(&self.shard);
         // ORDERING: Relaxed. Who registered at a desk let go of its handle before us.
