@@ -5,7 +5,7 @@
 /// `cfg(not(crossbeam_loom))`; `teeth` compares.
 pub(crate) const LEFT_OUT: &[&str] = &[
     "m02_two_cancels::both_return_after_the_end",
-    "m02_two_cancels::the_gate_is_left_between_two_cancels",
+    "m02_two_cancels::the_first_slot_is_left_between_two_cancels",
     "m08_helping::above_and_below",
     "m15_deadline::fired_as_the_parent_ends_and_the_leaf_goes",
     "m21_deadline_cause::fires_as_its_parent_ends_and_it_goes",

@@ -1,5 +1,5 @@
-//! M1: somebody registers while the owner is canceled. The compare-and-swap on the slot decides: either the canceler
-//! finds the entry, or the registrant finds the tag. Never missed, never told twice.
+//! M1: somebody registers while the owner is canceled. A seat taken, then a look at the state; the end, then a look at the seats: either the canceler
+//! finds the entry, or the registrant finds the end. Never missed, never told twice.
 
 use crate::support::{ALL, Count, both, explore, preemptions, root, said};
 
@@ -21,13 +21,13 @@ fn child_is_reached(name: &str, siblings: usize) {
 }
 
 #[test]
-fn child_at_the_gate() {
-    child_is_reached("M1 child at the gate", 0);
+fn first_child() {
+    child_is_reached("M1 first child", 0);
 }
 
 #[test]
-fn child_behind_the_gate() {
-    child_is_reached("M1 child behind the gate", 1);
+fn second_child() {
+    child_is_reached("M1 second child", 1);
 }
 
 #[test]

@@ -44,11 +44,11 @@ fn a_second_cancel_of_a_leaf() {
 // Too large over the real collector's own steps.
 #[cfg(not(crossbeam_loom))]
 #[test]
-fn the_gate_is_left_between_two_cancels() {
-    explore("M2 the gate is left between two cancels", preemptions(2, Some(3)), || {
+fn the_first_slot_is_left_between_two_cancels() {
+    explore("M2 the first slot is left between two cancels", preemptions(2, Some(3)), || {
         let (top, one) = root();
         let other = one.clone();
-        let gate = top.with_cancel();
+        let first = top.with_cancel();
         let (behind, _own) = top.with_cancel();
         let seen = behind.clone();
         three(
@@ -56,7 +56,7 @@ fn the_gate_is_left_between_two_cancels() {
                 one.cancel();
                 assert!(seen.is_done(), "returned before the end");
             },
-            move || drop(gate),
+            move || drop(first),
             || {
                 other.cancel();
                 assert!(behind.is_done(), "returned before the end");

@@ -41,7 +41,21 @@ fn the_end_shows_what_was_before() {
     });
 }
 
-/// A child is derived as its parent ends, when so many siblings have come and gone: the first of them opened the gate.
+/// The one that is ended itself: no fence comes between its end and what was before.
+#[test]
+fn the_own_end_shows_what_was_before() {
+    explore("M9 the own end shows what was before", ALL, || {
+        let (ctx, handle) = root();
+        let (note, cancel) = noted(handle);
+        both(cancel, || {
+            if ctx.is_done() {
+                assert_eq!(note.read(), 7);
+            }
+        });
+    });
+}
+
+/// A child is derived as its parent ends, when so many siblings have come and gone.
 fn birth_shows_what_was_before(name: &str, siblings: usize) {
     explore(name, ALL, move || {
         let (parent, handle) = root();
@@ -62,8 +76,8 @@ fn a_child_born_ended_shows_what_was_before() {
 }
 
 #[test]
-fn a_child_born_ended_at_an_open_gate_shows_what_was_before() {
-    birth_shows_what_was_before("M9 birth at an open gate shows it", 1);
+fn a_child_born_ended_at_a_used_slot_shows_what_was_before() {
+    birth_shows_what_was_before("M9 birth at a used slot shows it", 1);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! M11: overflow. A block is pushed with its first entry inside: the push is the registration, and a closed head refuses
-//! it. Empty blocks are sealed, unlinked and retired while others look for seats, leave, or walk the chain to cancel.
+//! M11: overflow. A block is pushed with its first entry inside: the push takes its seat.
+//! Empty blocks are sealed, unlinked and retired while others look for seats, leave, or walk the chain to cancel.
 
 use crate::support::{ALL, both, explore, preemptions, root};
 use ripcord::{CancelHandle, Context, loom_support};
@@ -15,6 +15,18 @@ fn first_block_while_canceled() {
         let (new, ()) = both(move || ours.with_cancel(), || handle.cancel());
         assert!(new.0.is_done(), "ended at birth, or reached");
         assert!(inline.iter().all(|(ctx, _)| ctx.is_done()));
+    });
+}
+
+#[test]
+fn two_make_the_first_block() {
+    explore("M11 two make the first block", ALL, || {
+        let (parent, handle) = root();
+        let _inline = [parent.with_cancel(), parent.with_cancel()];
+        let ours = parent.clone();
+        let (one, other) = both(move || ours.with_cancel(), || parent.with_cancel());
+        handle.cancel();
+        assert!(one.0.is_done() && other.0.is_done(), "sits where it was found");
     });
 }
 

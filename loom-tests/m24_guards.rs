@@ -1,7 +1,7 @@
 //! M24: guards leave while a shutdown begins, is pushed on, or is left by others. One word says how many there are and
 //! whether it has begun; whoever makes it say "begun, and nobody" ends the shutdown, and has seen what all guards did.
 
-use crate::support::{ALL, Note, both, explore};
+use crate::support::{ALL, Note, both, explore, preemptions, three};
 use ripcord::shutdown::{Guard, Shutdown, Stage};
 use ripcord::{Context, Error};
 use std::time::Duration;
@@ -53,6 +53,37 @@ fn two_leave() {
         );
         assert!(is_over(&shutdown, &work), "nobody is left");
         assert!(shutdown.report().left.is_empty());
+    });
+}
+
+/// Whoever finishes comes by a fence before it looks; a third one, who only sees that it is over, does not.
+#[test]
+fn two_leave_and_a_third_looks() {
+    explore("M24 two guards leave, a third looks", preemptions(3, None), || {
+        let shutdown = endless();
+        let ((first, one), (second, other)) = (at_work(&shutdown), at_work(&shutdown));
+        assert!(shutdown.begin("stop"));
+        three(one, other, || {
+            is_over(&shutdown, &[first, second]);
+        });
+    });
+}
+
+#[test]
+fn one_leaves_as_another_begins_and_a_third_looks() {
+    explore("M24 one leaves, one begins, a third looks", preemptions(3, None), || {
+        let shutdown = endless();
+        let (note, work) = at_work(&shutdown);
+        let begins = shutdown.clone();
+        three(
+            work,
+            move || {
+                begins.begin("stop");
+            },
+            || {
+                is_over(&shutdown, &[note]);
+            },
+        );
     });
 }
 

@@ -38,4 +38,4 @@ mod m21_deadline_cause;
 mod m22_values;
 mod m23_attached;
 mod m24_guards;
-mod m25_gates;
+mod m25_meeting;

@@ -3,8 +3,7 @@
 //! # States
 //!
 //! ```text
-//! 0                                     live, and nobody ever sat in its slots
-//! FIRST, or FIRST | SECOND              live; these gates are open: see `slots`
+//! 0                                     live
 //! cause       | kind                    ended here; the word owns a share of the cause (null: the plain error)
 //! origin      | kind | INHERITED        ended by an ancestor; the word points to the state of the one that ended first
 //! ...         | PROPAGATED              the same, and so is everything below
@@ -12,47 +11,38 @@
 //!
 //! # Invariants
 //!
-//! 1. A live word has no kind. It changes only by gaining gates and by its end; from then on only by gaining PROPAGATED, and
-//!    by losing its cause when its node is taken apart.
+//! 1. The word changes by the end; from then on only by gaining PROPAGATED, and by losing its cause when its node is taken
+//!    apart.
 //! 2. The pointer of an INHERITED word stays valid while its context lives: every context between it and the origin
 //!    keeps its parent alive by the slot it sits in, or by a counted reference.
 //! 3. Kind and cause are one word, so no observer sees one without the other, and racing cancels need no second step.
-//! 4. Gates and end are one word: a gate is opened before the end, and the canceler looks behind it, or never. So a context
-//!    with no gate open ends together with everything that could be below it, in one step.
 //!
 //! # Orderings
 //!
 //! *end*: [`State::begin`] releases, every look acquires. What happened before the end is seen by whoever sees the end.
-//! *gate*: [`State::open`] releases the seat that was taken, whoever sees the end acquires it.
+//!
+//! *meet*: who registers takes its seat, then looks whether the owner has ended ([`State::has_ended_meanwhile`]). Who ends it, or helps,
+//! sees the end, then looks who sits there. A fence in between on both sides: so at least one of them sees the other.
 
 use crate::cause::{Cause, KIND, error_of, kind_bits};
 use crate::error::Error;
-use crate::sync::{AtomicPtr, Ordering, addr_bits, guess, strip};
+use crate::sync::{AtomicPtr, Ordering, addr_bits, full_fence, guess, strip};
 use crate::trace::{Sort, Whose};
 use std::ptr;
 
 const INHERITED: usize = 0b0100;
 const PROPAGATED: usize = 0b1000;
-// Only in a live word.
-const FIRST: usize = 0b0100;
-const SECOND: usize = 0b1000;
 const BITS: usize = KIND | INHERITED | PROPAGATED;
 
 /// The word of a context that has ended, without PROPAGATED.
 #[derive(Copy, Clone)]
 pub(crate) struct Ended(*mut ());
 
-/// Which gates of a live context are open.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Gates(usize);
-
 /// What [`State::begin`] found.
 #[must_use]
 pub(crate) enum Begin {
     /// The context was live and is now ended by us.
     First,
-    /// The same, and it is propagated too: no gate was open.
-    Leaf,
     /// It had ended, its descendants may not have: help.
     Again,
     /// It and everything below had ended.
@@ -91,16 +81,6 @@ impl Ended {
     pub(crate) unsafe fn into_cause(self) -> Option<Cause> {
         // SAFETY: forwarded; an inherited word owns nothing.
         (self.0.addr() & INHERITED == 0).then(|| unsafe { Cause::from_word(self.0) })
-    }
-}
-
-impl Gates {
-    pub(crate) const FIRST: Gates = Gates(FIRST);
-    pub(crate) const BOTH: Gates = Gates(FIRST | SECOND);
-
-    #[inline]
-    pub(crate) fn include(self, others: Gates) -> bool {
-        self.0 & others.0 == others.0
     }
 }
 
@@ -160,54 +140,46 @@ impl State {
         Some(unsafe { Cause::share_word(own.map_addr(|a| a & !(INHERITED | PROPAGATED))) })
     }
 
-    /// Ends the context unless it has ended: the first cancel wins.
+    /// Ends the context unless it has ended: the first cancel wins. Who looks at the slots afterwards meets everybody who
+    /// will not see the end.
     ///
-    /// | before               | after            | answer     |
-    /// |----------------------|------------------|------------|
-    /// | 0                    | ended PROPAGATED | Leaf       |
-    /// | gates                | ended            | First      |
-    /// | ended otherwise      | same             | Again      |
-    /// | ended and PROPAGATED | same             | Propagated |
+    /// | before               | after | answer     |
+    /// |----------------------|-------|------------|
+    /// | 0                    | ended | First      |
+    /// | ended                | same  | Again      |
+    /// | ended and PROPAGATED | same  | Propagated |
     #[inline]
     pub(crate) fn begin(&self, ended: Ended) -> Begin {
         // ORDERING: end (reader), propagated (reader): we may go on below a context that somebody else marked, or return.
         let mut seen = guess(&self.0, Ordering::Acquire);
         while !has_ended(seen) {
-            let leaf = seen.is_null();
-            let word = if leaf { ended.0.map_addr(|a| a | PROPAGATED) } else { ended.0 };
-            // ORDERING: end (writer), gate (reader). Release: what led to the end, the cause's content with it, is seen with
-            // it. Acquire: who was registered behind an open gate is found there. On failure as for the first look.
-            match self.0.compare_exchange(seen, word, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) if leaf => return Begin::Leaf,
-                Ok(_) => return Begin::First,
+            // ORDERING: end (writer). Release: what led to the end, the cause's content with it, is seen with it. On failure as for
+            // the first look.
+            match self.0.compare_exchange(seen, ended.0, Ordering::Release, Ordering::Acquire) {
+                Ok(_) => {
+                    // ORDERING: meet: between the end and the look at who sits in the slots.
+                    full_fence();
+                    return Begin::First;
+                }
                 Err(now) => seen = now,
             }
         }
-        if addr_bits(seen, PROPAGATED) != 0 { Begin::Propagated } else { Begin::Again }
+        if addr_bits(seen, PROPAGATED) != 0 {
+            return Begin::Propagated;
+        }
+        // ORDERING: meet, for whoever helps.
+        full_fence();
+        Begin::Again
     }
 
-    /// Which gates are open; `None` once the context has ended.
+    /// For whoever has just taken a seat, by a read-modify-write: whether the end may have come before. If not, whoever ends
+    /// the context finds the seat taken.
     #[inline]
-    pub(crate) fn gates(&self) -> Option<Gates> {
-        // ORDERING: Relaxed. A gate that is open stays open; who is told of the end looks again.
-        let word = self.0.load(Ordering::Relaxed);
-        (!has_ended(word)).then(|| Gates(word.addr()))
-    }
-
-    /// Opens gates, for whoever has taken the seat at one, or is about to go past them. False: the context has ended.
-    #[cold]
-    pub(crate) fn open(&self, gates: Gates) -> bool {
-        // ORDERING: Relaxed. A guess for the compare-and-swap.
-        let mut seen = guess(&self.0, Ordering::Relaxed);
-        while !has_ended(seen) {
-            let open = seen.map_addr(|a| a | gates.0);
-            // ORDERING: gate (writer). A canceler that stops at a seat that was never taken must see those that were.
-            match self.0.compare_exchange_weak(seen, open, Ordering::Release, Ordering::Relaxed) {
-                Ok(_) => return true,
-                Err(now) => seen = now,
-            }
-        }
-        false
+    pub(crate) fn has_ended_meanwhile(&self) -> bool {
+        // ORDERING: meet: between the seat and the look for the end.
+        full_fence();
+        // ORDERING: Relaxed. Who is told of the end looks again.
+        has_ended(self.0.load(Ordering::Relaxed))
     }
 
     /// Everything below has ended too.

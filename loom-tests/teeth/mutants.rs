@@ -26,12 +26,9 @@ macro_rules! mutants {
 
 mutants! {
     // seat, closed, vacate, orphan: the slot.
-    "closed: closing looks, but does not tag", ["m25_gates::at_an_open_gate"], "slots/slot.rs":
-        "let before = «self.0.set_bits(CLOSED, Ordering::AcqRel)»;" => "self.0.load(Ordering::Acquire)";
-    "seat: closing does not acquire, nor the look before", ["m25_gates::at_an_open_gate"], "slots/slot.rs":
-        "let before = «self.0.set_bits(CLOSED, Ordering::AcqRel)»;" =>
-        "let seen = self.0.load(Ordering::Relaxed); if addr_bits(seen, CLOSED) != 0 { seen } else \
-         { self.0.swap(seen.map_addr(|a| a | CLOSED), Ordering::Release) }";
+    "closed: closing looks, but does not tag", ["m03_leave::child_leaves"], "slots/slot.rs":
+        "match «self.0.compare_exchange_weak(seen, closed, Ordering::AcqRel, Ordering::Acquire)» {" =>
+        "{ let _ = closed; Ok::<*mut (), *mut ()>(seen) }";
     "seat: taken without a look at who sits there",
         ["m06_reuse::one_leaves_two_come", "m07_comings_and_goings::register_leave_cancel"], "slots/slot.rs":
         "match «self.0.compare_exchange(seen, entry.0.as_ptr(), Ordering::AcqRel, Ordering::Acquire)» {" =>
@@ -44,25 +41,10 @@ mutants! {
                 // SAFETY: unreachable from any slot or handle.
                 unsafe { «reclaim::pin().retire(this.as_ptr().cast(), bury)» };" =>
         "bury(this.as_ptr().cast())";
-    "closed: a closed gate looks virgin when a leaf has left it",
-        ["m02_two_cancels::the_gate_is_left_between_two_cancels"], "slots/slot.rs":
-        "let vacated = «ptr::without_provenance_mut(VACATED | CLOSED)»;" => "ptr::without_provenance_mut(CLOSED)";
-    "closed: a leaf wipes the tag out", ["m02_two_cancels::the_gate_is_left_between_two_cancels", "m03_leave::child_leaves",
-        "m07_comings_and_goings::register_leave_cancel", "m08_helping::above_and_below"], "slots/slot.rs":
-        "let vacated = «ptr::without_provenance_mut(VACATED | CLOSED)»;" => "ptr::without_provenance_mut(VACATED)";
-    "closed: a closed gate looks virgin when it is left", ["m14_signal::two_waiters"], "slots/slot.rs":
-        "let after = «vacated.map_addr(|a| a | addr_bits(seen, TAGS))»;" =>
-        "ptr::null_mut::<()>().map_addr(|a| a | addr_bits(seen, TAGS))";
-    "closed: leaving wipes the tag out", ["m07_comings_and_goings::register_stop_waiting_cancel"], "slots/slot.rs":
-        "let after = «vacated.map_addr(|a| a | addr_bits(seen, TAGS))»;" => "vacated";
     "orphan: the tag is not seen by who leaves", ["m04_orphan::parent_and_child"], "slots/slot.rs":
         "«addr_bits(seen, ORPHAN) != 0»" => "false";
 
     // chain, table, hint: overflow.
-    "closed: a head is not tagged", ["m11_append::first_block_while_canceled"], "slots/shard.rs":
-        "let head = «self.head.set_bits(CLOSED, Ordering::AcqRel)»;" => "self.head.load(Ordering::Acquire)";
-    "closed: pushing onto a closed head", ["m11_append::first_block_while_canceled"], "slots/shard.rs":
-        "if «addr_bits(head, CLOSED) != 0» {" => "false";
     "chain: a block is unlinked without seals", ["m11_append::block_is_retired_while_another_comes"],
         "slots/shard.rs":
         "if let Some(taken) = «slots.iter().position(|slot| !slot.seal())» {" =>
@@ -70,22 +52,17 @@ mutants! {
     "hint: not cleared before its block is retired", ["m11_append::block_is_retired_as_the_last_leaves"],
         "slots/shard.rs":
         "if «NonNull::new(hint.cast::<Slot>()).is_some_and(|slot| Block::around(slot) == block)» {" => "false";
-    "closed: the table is not tagged", ["m12_desks::desks_are_put_up_while_canceled"], "slots/cursor.rs":
-        "let table = «list.table.set_bits(CLOSED, Ordering::AcqRel)»;" => "list.table.load(Ordering::Acquire)";
 
     // end, propagated: the state.
-    "end: the parent's state is not looked at before the slot", ["m12_desks::nobody_is_born_live_at_a_desk_below_a_parent_seen_ended"],
-        "node/spawn.rs":
-        "if «parent.state.is_done()» {" => "false";
     "end: a second reason overwrites the first", ["m16_reasons::two_causes"], "state.rs":
-        "match «self.0.compare_exchange(seen, word, Ordering::AcqRel, Ordering::Acquire)» {" =>
-        "Ok::<*mut (), *mut ()>(self.0.swap(word, Ordering::AcqRel))";
+        "match «self.0.compare_exchange(seen, ended.0, Ordering::Release, Ordering::Acquire)» {" =>
+        "Ok::<*mut (), *mut ()>(self.0.swap(ended.0, Ordering::AcqRel))";
     "propagated: a second cancel does not help",
         ["m02_two_cancels::both_return_after_the_end", "m08_helping::above_and_below"], "node/cancel.rs":
-        "«matches!(begun, Begin::First | Begin::Again)»" => "matches!(begun, Begin::First)";
+        "let propagated = «matches!(begun, Begin::Propagated)»;" => "!matches!(begun, Begin::First)";
     "propagated: said before everything below has ended", ["m02_two_cancels::both_return_after_the_end"],
         "node/cancel.rs":
-        "«matches!(begun, Begin::First | Begin::Again)»" => "{ if $BROKEN { self.state.set_propagated() } $OLD }";
+        "let propagated = «matches!(begun, Begin::Propagated)»;" => "{ if $BROKEN { self.state.set_propagated() } $OLD }";
     "end: a cause that was taken out is written back", ["m03_leave::ended_child_leaves_with_its_cause"], "state.rs":
         "let _ = «self.0.compare_exchange(word, propagated, Ordering::Release, Ordering::Relaxed)»;" =>
         "self.0.store(propagated, Ordering::Release); Ok::<*mut (), *mut ()>(word)";
@@ -136,17 +113,27 @@ mutants! {
         "node/cancel.rs":
         "if «first» {" => "first | true";
 
-    // gate: what an end passes by.
-    "gate: a context with somebody behind its gates ends as a leaf", ["m01_register::child_at_the_gate"], "state.rs":
-        "let leaf = «seen.is_null()»;" => "true";
-    "gate: who comes too late stays", ["m01_register::child_at_the_gate"], "slots/mod.rs":
-        "if «owner.open(gates)» {" => "{ owner.open(gates); true }";
-    "gate: who comes too late stands up although it was found", ["m25_gates::second_comer_cancels"], "slots/mod.rs":
-        "} else if «seat.leave_untagged(entry)» {" => "{ seat.leave_untagged(entry); true }";
-    "gate: past the gates without opening them", ["m25_gates::past_both_gates"], "slots/mod.rs":
-        "if !open.include(Gates::BOTH) && «!owner.open(Gates::BOTH)» {" => "false";
-    "gate: one gate does for two", ["m01_register::child_behind_the_gate"], "slots/mod.rs":
-        "if «!open.include(Gates::BOTH)» && open_behind" => "!open.include(Gates::FIRST)";    "waker: not in place when the slot is taken", ["m14_signal::first_poll"], "signal.rs":
+    // meet: who registers, and who ends.
+    "meet: a registrant does not look for the end", ["m01_register::first_child"], "slots/mod.rs":
+        "if «owner.has_ended_meanwhile()» {" => "false";
+    "meet: no fence between the seat and the look for the end", ["m01_register::first_child"], "state.rs":
+        "// ORDERING: meet: between the seat and the look for the end.\n        «full_fence();»" => "";
+    "meet: no fence between the end and the look at the seats", ["m01_register::first_child"], "state.rs":
+        "// ORDERING: meet: between the end and the look at who sits in the slots.\n                    «full_fence();»" => "";
+    "meet: no fence before a helper's look at the seats", ["m25_meeting::who_helps_meets_who_came_in_time"], "state.rs":
+        "// ORDERING: meet, for whoever helps.\n        «full_fence();»" => "";
+    "meet: a context with somebody in its slots ends as a leaf", ["m01_register::second_child"], "node/cancel.rs":
+        "!(propagated || «self.slots.is_virgin()»)" => "true";
+    "meet: who found the end stays", ["m14_signal::first_poll"], "slots/mod.rs":
+        "if «unsafe { seat.slot().as_ref() }.leave_untagged(entry)» {" => "false";
+    "meet: who found the end stands up although it was found", ["m25_meeting::second_comer_cancels"], "slots/mod.rs":
+        "if «unsafe { seat.slot().as_ref() }.leave_untagged(entry)» {" => "{ unsafe { seat.slot().as_ref() }.leave_untagged(entry); true }";
+    "meet: who came late is left to who found it", ["m25_meeting::who_comes_late_is_not_left_to_who_found_it"],
+        "node/spawn.rs":
+        "«self.end(bequest(parent));»" => "let _ = bequest(parent);";
+
+    // waker: who waits.
+    "waker: not in place when the slot is taken", ["m14_signal::first_poll"], "signal.rs":
         "waker: UnsafeCell::new(«Some(waker)»)," => "drop(waker); None";
     "waker: another one does not come in its place", ["m17_waker_change::second_poll_with_another_waker"],
         "node/registering.rs":

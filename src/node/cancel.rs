@@ -103,7 +103,7 @@ impl Node {
         let words = Ends::heard(|| ended.sort(), || unsafe { self.words(ended) });
         let begun = self.state.begin(ended);
         match begun {
-            Begin::First | Begin::Leaf => {
+            Begin::First => {
                 told.ends.marked(|| ended.sort(), words);
                 trace::disarmed(NEVER, || self.fired(ended), clock::now);
                 // A reminder that surfaces is the owner's to let go: so a leaf that no canceler found has it to itself.
@@ -115,7 +115,9 @@ impl Node {
             // SAFETY: the state did not take it.
             Begin::Again | Begin::Propagated => unsafe { told.came_second(ended) },
         }
-        matches!(begun, Begin::First | Begin::Again)
+        let propagated = matches!(begun, Begin::Propagated);
+        // Where nobody has sat, nobody is who will not see the end: not worth the word PROPAGATED.
+        !(propagated || self.slots.is_virgin())
     }
 
     /// A foreign parent that did not end the node is let go.

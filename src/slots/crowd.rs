@@ -3,16 +3,13 @@
 //! ```text
 //! who | count      no desks yet: which thread made a block last, and how crowded it has been
 //! desks            put up
-//! ... | CLOSED     the same, and no desks are put up any more
 //! ```
 
-use crate::sync::{self, addr_bits};
+use crate::sync;
 use std::ptr;
 
-/// The tag of a table word.
-pub(super) const CLOSED: usize = 1;
-/// Below this a table word is a [`Tally`].
-pub(super) const TALLIES: usize = 4096;
+/// Below this a table word is a [`Tally`]: no desk is at such an address.
+pub(super) const TALLIES: usize = 2048;
 
 /// So much crowding, and every thread gets a desk of its own.
 #[cfg(not(feature = "loom"))]
@@ -41,16 +38,16 @@ pub(super) struct Tally {
 
 impl Tally {
     const COUNTS: usize = 32;
-    const THREADS: usize = TALLIES / 2 / Tally::COUNTS;
+    const THREADS: usize = TALLIES / Tally::COUNTS;
 
-    /// `None`: there are desks, or there will never be.
+    /// `None`: there are desks.
     pub(super) fn of(word: *mut ()) -> Option<Tally> {
-        let open = word.addr() < TALLIES && addr_bits(word, CLOSED) == 0;
-        open.then_some(Tally { count: word.addr() / 2 % Tally::COUNTS, who: word.addr() / 2 / Tally::COUNTS })
+        let word = word.addr();
+        (word < TALLIES).then_some(Tally { count: word % Tally::COUNTS, who: word / Tally::COUNTS })
     }
 
     pub(super) fn word(self) -> *mut () {
-        ptr::without_provenance_mut((self.who * Tally::COUNTS + self.count) * 2)
+        ptr::without_provenance_mut(self.who * Tally::COUNTS + self.count)
     }
 
     pub(super) fn after(self, crowd: Crowd) -> Tally {

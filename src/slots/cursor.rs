@@ -4,12 +4,11 @@
 //!
 //! The rows of a list: the inline slots, the owner's chain, then for each desk its slots and its chain.
 
-use super::crowd::CLOSED;
 use super::desk::{Desk, desk, desks};
 use super::shard::{BLOCK, Block, Seat, Shard};
 use super::slot::{Met, Slot};
 use super::{INLINE, SlotList};
-use crate::sync::{self, Ordering, Tagged};
+use crate::sync::{self, Ordering};
 use std::ptr::NonNull;
 
 /// After so many blocks in a row, whoever sits in the next ones has hardly stayed in the processor's cache.
@@ -83,9 +82,9 @@ impl Position {
         }
     }
 
-    /// Closes slots from here on, up to the next that is occupied. `None`: the whole list is closed.
+    /// Closes the next slot in which somebody sits. `None`: there is nobody any more who registered in time.
     ///
-    /// The owner has ended, or its last handle is gone, and the caller has seen that: no gate will be opened.
+    /// The owner has ended, or its last handle is gone, and the caller has seen that.
     ///
     /// # Safety
     ///
@@ -97,7 +96,7 @@ impl Position {
                 // SAFETY: a slot of the row, which the caller protects.
                 let slot = unsafe { self.slot.as_ref() };
                 if matches!(self.row, Row::Inline) && slot.is_virgin() {
-                    // A gate: nothing behind it was ever used, or can be.
+                    // Nor has anybody sat behind it.
                     return None;
                 }
                 self.left -= 1;
@@ -114,16 +113,16 @@ impl Position {
         }
     }
 
-    /// Goes on to the next row, closing what may lead to others on the way. False: there is none.
+    /// Goes on to the next row. False: there is none.
     ///
     /// # Safety
     ///
     /// As for `close_next`.
     unsafe fn next_row(&mut self, list: &SlotList) -> bool {
         let next = match self.row {
-            Row::Inline => list.shard.close(),
+            Row::Inline => list.shard.first(),
             // SAFETY: forwarded.
-            Row::Desk => unsafe { self.shard(list) }.close(),
+            Row::Desk => unsafe { self.shard(list) }.first(),
             // SAFETY: forwarded.
             Row::Chain(block) => unsafe { Block::next(block) },
         };
@@ -136,9 +135,11 @@ impl Position {
             }
             return true;
         }
-        // ORDERING: closed (writer), table (reader).
-        let table = list.table.set_bits(CLOSED, Ordering::AcqRel);
-        let Some(desks) = desks(table).filter(|_| self.corner < sync::shard_count()) else { return false };
+        // ORDERING: table (reader).
+        let Some(desks) = desks(list.table.load(Ordering::Acquire)).filter(|_| self.corner < sync::shard_count())
+        else {
+            return false;
+        };
         // SAFETY: in bounds: `corner` is less than the number of desks.
         let desk = unsafe { desk(desks, self.corner) };
         *self = Position { corner: self.corner + 1, blocks: self.blocks, ..Position::at(desk) };

@@ -1,9 +1,8 @@
 //! Desks: where every thread registers in a corner of its own, once an owner is crowded.
 
-use super::crowd::{CLOSED, TALLIES};
+use super::crowd::TALLIES;
 use super::shard::Shard;
 use super::slot::Slot;
-use crate::sync::strip;
 use std::ptr::NonNull;
 
 /// Slots beside the shard of a desk: together they fill two cache lines.
@@ -27,7 +26,7 @@ impl Desk {
 
 /// The desks behind a table word, if it is past counting.
 pub(super) fn desks(word: *mut ()) -> Option<NonNull<Desk>> {
-    if word.addr() < TALLIES { None } else { NonNull::new(strip(word, CLOSED).cast()) }
+    if word.addr() < TALLIES { None } else { NonNull::new(word.cast()) }
 }
 
 /// One of the desks.

@@ -1,9 +1,9 @@
 //! The slot list of one owner: everybody who must hear of its end sits here.
 //!
 //! ```text
-//! SlotList   table   how crowded it is, then *[Desk], tag CLOSED
+//! SlotList   table   how crowded it is, then *[Desk]
 //!            shard   head -> Block -> Block -> ..        overflow of the two slots below
-//!            inline  gate, slot
+//!            inline  two slots
 //! Desk       shard   head -> Block -> ..                 one thread's own corner, made for a crowd only
 //!            slots   13
 //! ```
@@ -11,14 +11,13 @@
 //! # Invariants
 //!
 //! 1. Whoever registers needs a live handle on the owner; an occupied slot keeps the owner's memory alive.
-//! 2. Registering is one compare-and-swap, on a word that closing tags: a slot, a head, or the table. So either the
-//!    canceler finds the entry, or the registrant finds the tag; there is no second word to look at again, but for a gate.
-//! 3. *The gates.* Nothing behind an inline slot is used before that slot has been used, and a used slot never looks
-//!    virgin again. Each of them has a gate in the owner's state, which the first to sit there opens, and which the end shuts
-//!    for good. So a canceler passes by a virgin inline slot, and everything behind it, without a write.
-//! 4. Who takes an inline slot and comes too late for its gate stands up again, unless a canceler has found it: then it
-//!    is registered. But another canceler may have gone by that gate and returned: then the registrant sees to it that
-//!    what sits there ends ([`Seated::Late`]).
+//! 2. Registering is one compare-and-swap, and a look at the owner's state behind it; canceling is the end in that state, and a
+//!    look at the slots behind it. So either the canceler finds the entry, or the registrant finds the end (*meet*). A canceler
+//!    writes to nothing but the slots in which it finds somebody.
+//! 3. Who finds the end stands up again, unless a canceler has found it: then it is registered. But another canceler may have
+//!    gone by and returned: then the registrant sees to it that what sits there ends ([`Seated::Late`]).
+//! 4. Nothing behind an inline slot is used before that slot has been used, and a used slot never looks virgin again: the look at
+//!    one tells of all behind it.
 //!
 //! # Not here
 //!
@@ -34,10 +33,10 @@ mod slot;
 mod tests;
 
 pub(crate) use cursor::Position;
-pub(crate) use shard::{Closed, Seat};
+pub(crate) use shard::Seat;
 pub(crate) use slot::{Entry, Kind, Left, Met};
 
-use crate::state::{Gates, State};
+use crate::state::State;
 use crate::sync::{self, AtomicPtr, Ordering, reclaim};
 use crowd::{Crowd, Tally};
 use desk::{Desk, desk, desks};
@@ -51,10 +50,14 @@ use std::ptr::{self, NonNull};
 pub(crate) enum Seated {
     /// Before the owner ended: no canceler returns without having come by.
     InTime,
-    /// After a canceler has passed by its gate. Another has found the entry and will tell it, but may have others to wait for
-    /// before; and the first one may have returned.
+    /// After the end. A canceler has found the entry and will tell it, but may have others to tell before; and one that has not
+    /// found it may have returned.
     Late,
 }
+
+/// The owner has ended: nobody registers any more.
+#[derive(Debug)]
+pub(crate) struct Closed;
 
 /// Slots in the owner itself.
 const INLINE: usize = 2;
@@ -77,42 +80,40 @@ impl SlotList {
     }
 
     /// Registers an entry with the owner, whose state this is: constant time whatever the number of others, one
-    /// compare-and-swap unless threads collide or a gate is shut. `placed` tells the entry its seat before each try.
+    /// compare-and-swap unless threads collide. `placed` tells the entry its seat before each try.
     #[inline]
-    pub(crate) fn register(&self, owner: &State, entry: Entry, mut placed: impl FnMut(Seat)) -> Result<Seated, Closed> {
+    pub(crate) fn register(&self, owner: &State, entry: Entry, placed: impl FnMut(Seat)) -> Result<Seated, Closed> {
+        let seat = self.sit(entry, placed);
+        if owner.has_ended_meanwhile() { stand_up(seat, entry) } else { Ok(Seated::InTime) }
+    }
+
+    #[inline]
+    fn sit(&self, entry: Entry, mut placed: impl FnMut(Seat)) -> Seat {
         // ORDERING: table (reader).
         if let Some(desks) = desks(self.table.load(Ordering::Acquire)) {
-            return register_at_desk(desks, entry, &mut placed);
+            return sit_at_desk(desks, entry, &mut placed);
         }
-        let open = owner.gates().ok_or(Closed)?;
-        let [first, second] = &self.inline;
-        match first.take(entry, || placed(Seat::beside(first))) {
-            Take::Taken if open.include(Gates::FIRST) => Ok(Seated::InTime),
-            Take::Taken => open_behind(owner, Gates::FIRST, first, entry),
-            Take::Closed => Err(Closed),
-            Take::Busy(collided) => match second.take(entry, || placed(Seat::beside(second))) {
-                Take::Taken => {
-                    if !open.include(Gates::BOTH) && open_behind(owner, Gates::BOTH, second, entry)? == Seated::Late {
-                        return Ok(Seated::Late);
-                    }
-                    if collided {
-                        self.crowd(Crowd::Collided);
-                    }
-                    Ok(Seated::InTime)
-                }
-                Take::Closed => Err(Closed),
-                Take::Busy(_) => {
-                    if !open.include(Gates::BOTH) && !owner.open(Gates::BOTH) {
-                        return Err(Closed);
-                    }
-                    let crowd = self.shard.take(entry, &mut placed)?;
-                    if crowd != Crowd::Nobody {
-                        self.crowd(crowd);
-                    }
-                    Ok(Seated::InTime)
-                }
-            },
+        let [first, _] = &self.inline;
+        let seat = Seat::beside(first);
+        match first.take(entry, || placed(seat)) {
+            Take::Taken => seat,
+            Take::Busy(collided) => self.sit_behind(collided, entry, &mut placed),
         }
+    }
+
+    /// The first slot is occupied; true: by somebody who came in between.
+    #[inline(never)]
+    fn sit_behind(&self, collided: bool, entry: Entry, placed: &mut impl FnMut(Seat)) -> Seat {
+        let [_, second] = &self.inline;
+        let beside = Seat::beside(second);
+        let (seat, crowd) = match second.take(entry, || placed(beside)) {
+            Take::Taken => (beside, if collided { Crowd::Collided } else { Crowd::Nobody }),
+            Take::Busy(_) => self.shard.take(entry, placed),
+        };
+        if crowd != Crowd::Nobody {
+            self.crowd(crowd);
+        }
+        seat
     }
 
     /// Counts; past the limit it puts up the table.
@@ -130,7 +131,7 @@ impl SlotList {
         }
         let table: Box<[Desk]> = (0..sync::shard_count()).map(|_| Desk::new()).collect();
         let table = Box::into_raw(table);
-        // ORDERING: table (writer). A CLOSED word refuses the table.
+        // ORDERING: table (writer).
         if self.table.compare_exchange(seen, table.cast(), Ordering::Release, Ordering::Relaxed).is_err() {
             // SAFETY: it was never published.
             drop(unsafe { Box::from_raw(table) });
@@ -204,36 +205,23 @@ impl SlotList {
     }
 }
 
-/// Opens gates for whoever has just taken the seat at one. Too late, and no canceler has found it there: it stands up again.
-///
-/// | the gate      | the seat | answer |
-/// |---------------|----------|--------|
-/// | open now      | -        | InTime |
-/// | shut for good | left     | Closed |
-/// | shut for good | tagged   | Late   |
+/// For whoever has taken a seat and found the end. No canceler has found it there: it stands up again.
 #[cold]
-fn open_behind(owner: &State, gates: Gates, seat: &Slot, entry: Entry) -> Result<Seated, Closed> {
-    if owner.open(gates) {
-        Ok(Seated::InTime)
-    } else if seat.leave_untagged(entry) {
-        Err(Closed)
-    } else {
-        Ok(Seated::Late)
-    }
+fn stand_up(seat: Seat, entry: Entry) -> Result<Seated, Closed> {
+    // SAFETY: the occupied slot keeps the owner; the registrant has a handle besides.
+    if unsafe { seat.slot().as_ref() }.leave_untagged(entry) { Err(Closed) } else { Ok(Seated::Late) }
 }
 
-/// Behind both gates: they were open before there was a desk.
 #[inline(never)]
-fn register_at_desk(desks: NonNull<Desk>, entry: Entry, placed: &mut impl FnMut(Seat)) -> Result<Seated, Closed> {
+fn sit_at_desk(desks: NonNull<Desk>, entry: Entry, placed: &mut impl FnMut(Seat)) -> Seat {
     let index = sync::thread_index() % sync::shard_count();
     // SAFETY: in bounds; the table lives as long as the list.
     let desk = unsafe { desk(desks, index) };
     for slot in &desk.slots {
-        match slot.take(entry, || placed(Seat::beside(slot))) {
-            Take::Taken => return Ok(Seated::InTime),
-            Take::Closed => return Err(Closed),
-            Take::Busy(_) => {}
+        let seat = Seat::beside(slot);
+        if matches!(slot.take(entry, || placed(seat)), Take::Taken) {
+            return seat;
         }
     }
-    desk.shard.take(entry, placed).map(|_| Seated::InTime)
+    desk.shard.take(entry, placed).0
 }

@@ -25,7 +25,7 @@
 use super::crowd::Crowd;
 use super::slot::{Entry, Left, Slot, Take};
 use crate::sync::reclaim::{self, Guard};
-use crate::sync::{AtomicPtr, Ordering, Tagged, addr_bits, every_sixteenth, prefetch, strip};
+use crate::sync::{AtomicPtr, Ordering, addr_bits, every_sixteenth, prefetch};
 use std::ptr::{self, NonNull};
 
 /// How many blocks are looked at before a new one is made.
@@ -43,7 +43,6 @@ pub(super) const BLOCK: usize = 14;
 #[cfg(feature = "loom")]
 pub(super) const BLOCK: usize = 2;
 
-const CLOSED: usize = 1;
 const ROVING: usize = 1;
 /// A seat in a block.
 const CHAINED: usize = 1;
@@ -55,10 +54,6 @@ const BLOCK_ALIGN: usize = 128;
 const BLOCK_ALIGN: usize = 1024;
 
 const _: () = assert!(align_of::<Block>() == BLOCK_ALIGN && size_of::<Block>() <= BLOCK_ALIGN);
-
-/// The owner has ended: nobody can register any more.
-#[derive(Debug)]
-pub(crate) struct Closed;
 
 /// Where an entry sits: known to the entry before it is published. One word: a slot in a block is tagged, and its block
 /// knows the shard; the slots that are always tried first belong to none.
@@ -162,7 +157,7 @@ pub(super) struct Block {
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Shard {
-    /// The newest block, tagged CLOSED by a canceler: then nothing is pushed.
+    /// The newest block.
     head: AtomicPtr<()>,
     /// A slot that was left lately.
     hint: AtomicPtr<()>,
@@ -244,7 +239,7 @@ impl<F: FnMut(Seat)> Search<'_, F> {
     /// # Safety
     ///
     /// The block is protected (invariant 3).
-    unsafe fn look(&mut self, block: NonNull<Block>, first: Option<NonNull<Slot>>) -> Take {
+    unsafe fn look(&mut self, block: NonNull<Block>, first: Option<NonNull<Slot>>) -> Option<Seat> {
         let all = (0..BLOCK).map(|index| Block::slot(block, index));
         for slot in first.into_iter().chain(all) {
             let seat = Seat::chained(slot);
@@ -252,10 +247,10 @@ impl<F: FnMut(Seat)> Search<'_, F> {
             match unsafe { slot.as_ref() }.take(self.entry, || (self.placed)(seat)) {
                 Take::Busy(false) => {}
                 Take::Busy(true) => self.crowd = Crowd::Collided,
-                done => return done,
+                Take::Taken => return Some(seat),
             }
         }
-        Take::Busy(false)
+        None
     }
 }
 
@@ -265,61 +260,50 @@ impl Shard {
         Shard { head: null(), hint: null(), rover: null() }
     }
 
-    /// Finds a slot in the chain, or makes one. Says how crowded it was.
-    pub(super) fn take(&self, entry: Entry, placed: &mut impl FnMut(Seat)) -> Result<Crowd, Closed> {
+    /// Takes a slot in the chain, or makes one. Says how crowded it was.
+    pub(super) fn take(&self, entry: Entry, placed: &mut impl FnMut(Seat)) -> (Seat, Crowd) {
         let mut search = Search { entry, placed, crowd: Crowd::Nobody };
         let guard = reclaim::pin();
         // ORDERING: hint (reader).
         let hint = self.hint.load(Ordering::Acquire);
         if let Some(slot) = NonNull::new(hint.cast::<Slot>()) {
             // SAFETY: pinned, and the hint is cleared before its block is retired.
-            match unsafe { search.look(Block::around(slot), Some(slot)) } {
-                Take::Taken => return Ok(search.crowd),
-                Take::Closed => return Err(Closed),
-                // ORDERING: Relaxed. If somebody stored another hint meanwhile, that one stays.
-                Take::Busy(_) => {
-                    let _ = self.hint.compare_exchange(hint, ptr::null_mut(), Ordering::Relaxed, Ordering::Relaxed);
-                }
+            if let Some(seat) = unsafe { search.look(Block::around(slot), Some(slot)) } {
+                return (seat, search.crowd);
             }
+            // ORDERING: Relaxed. If somebody stored another hint meanwhile, that one stays.
+            let _ = self.hint.compare_exchange(hint, ptr::null_mut(), Ordering::Relaxed, Ordering::Relaxed);
         }
         // ORDERING: chain (reader).
         let head = self.head.load(Ordering::Acquire);
-        if let Some(block) = NonNull::new(strip(head, CLOSED).cast::<Block>()) {
+        if let Some(block) = NonNull::new(head.cast::<Block>()) {
             // SAFETY: pinned, and linked a moment ago.
-            match unsafe { search.look(block, None) } {
-                Take::Taken => return Ok(search.crowd),
-                Take::Closed => return Err(Closed),
-                Take::Busy(_) => {}
+            if let Some(seat) = unsafe { search.look(block, None) } {
+                return (seat, search.crowd);
             }
-            match self.rove(&guard, Some(&mut search)) {
-                Take::Taken => return Ok(search.crowd),
-                Take::Closed => return Err(Closed),
-                Take::Busy(_) => {}
+            if let Some(seat) = self.rove(&guard, Some(&mut search)) {
+                return (seat, search.crowd);
             }
         }
-        self.push(head, &mut search)
+        (self.push(head, &mut search), Crowd::Grown)
     }
 
     /// Makes a block with the entry in it: the push is the registration.
-    fn push(&self, mut head: *mut (), search: &mut Search<'_, impl FnMut(Seat)>) -> Result<Crowd, Closed> {
+    fn push(&self, mut head: *mut (), search: &mut Search<'_, impl FnMut(Seat)>) -> Seat {
         let block = NonNull::from(Box::leak(Box::new(Block::new(self))));
         let slot = Block::slot(block, 0);
-        (search.placed)(Seat::chained(slot));
+        let seat = Seat::chained(slot);
+        (search.placed)(seat);
         // SAFETY: nobody else knows the block yet.
         unsafe { slot.as_ref() }.preset(search.entry);
         loop {
-            if addr_bits(head, CLOSED) != 0 {
-                // SAFETY: it was never published.
-                drop(unsafe { Box::from_raw(block.as_ptr()) });
-                return Err(Closed);
-            }
             // SAFETY: as above.
             // ORDERING: Relaxed: published by the push.
             unsafe { block.as_ref() }.next.store(head, Ordering::Relaxed);
             let pushed = block.as_ptr().cast::<()>();
-            // ORDERING: chain (writer), and seat (writer) of the entry inside; closed (reader) on failure.
+            // ORDERING: chain (writer), and seat (writer) of the entry inside; chain (reader) on failure.
             match self.head.compare_exchange_weak(head, pushed, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Ok(Crowd::Grown),
+                Ok(_) => return seat,
                 Err(now) => head = now,
             }
         }
@@ -338,7 +322,7 @@ impl Shard {
 
     /// Walks on round the chain: past [`ROVE`] blocks that are in use, where it looks for a slot, and unlinks the empty
     /// ones in between.
-    fn rove(&self, guard: &Guard, mut search: Option<&mut Search<'_, impl FnMut(Seat)>>) -> Take {
+    fn rove(&self, guard: &Guard, mut search: Option<&mut Search<'_, impl FnMut(Seat)>>) -> Option<Seat> {
         // ORDERING: Relaxed. A guess for the compare-and-swap.
         let seen = self.rover.load(Ordering::Relaxed);
         let roving = seen.map_addr(|a| a | ROVING);
@@ -346,9 +330,9 @@ impl Shard {
         if addr_bits(seen, ROVING) != 0
             || self.rover.compare_exchange(seen, roving, Ordering::Acquire, Ordering::Relaxed).is_err()
         {
-            return Take::Busy(true);
+            return None;
         }
-        let mut tried = Take::Busy(false);
+        let mut tried = None;
         let mut before: Option<NonNull<Block>> = None;
         let mut at = NonNull::new(seen.cast::<Block>());
         let (mut passed, mut unlinked) = (0, 0);
@@ -369,7 +353,7 @@ impl Shard {
             if let Some(search) = &mut search {
                 // SAFETY: as for `next`.
                 tried = unsafe { search.look(block, None) };
-                if !matches!(tried, Take::Busy(_)) {
+                if tried.is_some() {
                     at = Some(block);
                     break;
                 }
@@ -414,17 +398,10 @@ impl Shard {
         true
     }
 
-    /// Stops pushes, and says where the chain begins.
-    pub(super) fn close(&self) -> Option<NonNull<Block>> {
-        // ORDERING: closed (writer), chain (reader).
-        let head = self.head.set_bits(CLOSED, Ordering::AcqRel);
-        NonNull::new(strip(head, CLOSED).cast())
-    }
-
     /// Where the chain begins.
     pub(super) fn first(&self) -> Option<NonNull<Block>> {
         // ORDERING: chain (reader).
-        NonNull::new(strip(self.head.load(Ordering::Acquire), CLOSED).cast())
+        NonNull::new(self.head.load(Ordering::Acquire).cast())
     }
 
     /// Gives the chain back with its owner.

@@ -7,16 +7,16 @@
 //! VACATED             used before, free now
 //! SEALED              its block is being given back: not for taking
 //! entry               occupied
-//! ... | CLOSED        a canceler has been here: nobody may enter any more, and whoever leaves may still be looked at
-//! ... | ORPHAN        the owner has no handle left: whoever leaves counts it down
+//! entry | CLOSED      a canceler has found it here, and may still be looking when it has left
+//! entry | ORPHAN      the owner has no handle left: whoever leaves counts it down
 //! ```
 //!
 //! # Orderings
 //!
-//! *seat*: taking a slot releases the entry's contents, closing it acquires them. *closed*: closing releases the end of
-//! the owner, a failed take acquires it. *vacate*: leaving releases what the entry did, whoever frees the owner acquires.
+//! *seat*: taking a slot releases the entry's contents, closing it acquires them. *vacate*: leaving releases what the entry did,
+//! whoever frees the owner acquires. *closed*: a canceler pins, then tags; who leaves with the tag retires behind both. *orphan*: tagging releases the owner's count, leaving acquires it.
 
-use crate::sync::{AtomicPtr, Ordering, Tagged, addr_bits, guess, prefetch, strip};
+use crate::sync::{AtomicPtr, Ordering, addr_bits, prefetch, strip};
 use std::ptr::{self, NonNull};
 
 const CLOSED: usize = 0b0001;
@@ -77,8 +77,6 @@ pub(crate) enum Take {
     Taken,
     /// Occupied, or being given back; true if somebody got in between.
     Busy(bool),
-    /// The owner has ended.
-    Closed,
 }
 
 /// What [`Slot::leave`] found.
@@ -122,50 +120,36 @@ impl Slot {
     /// Takes the slot for `entry`. This one compare-and-swap is the registration: the linearization point, and the
     /// entry's reference on the owner. `placed` runs before each try, so that the entry knows its seat beforehand.
     ///
-    /// | before         | after | answer |
-    /// |----------------|-------|--------|
-    /// | 0, VACATED     | entry | Taken  |
-    /// | entry, SEALED  | same  | Busy   |
-    /// | any CLOSED     | same  | Closed |
+    /// | before            | after | answer |
+    /// |-------------------|-------|--------|
+    /// | 0, VACATED        | entry | Taken  |
+    /// | occupied, SEALED  | same  | Busy   |
     #[inline]
     pub(crate) fn take(&self, entry: Entry, placed: impl FnOnce()) -> Take {
-        // ORDERING: closed (reader).
-        let mut seen = self.0.load(Ordering::Acquire);
-        if free(seen) {
-            placed();
-            // ORDERING: seat (writer), and vacate (reader) of who sat here before; closed (reader) on failure.
-            match self.0.compare_exchange(seen, entry.0.as_ptr(), Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Take::Taken,
-                Err(now) => seen = now,
-            }
-            if addr_bits(seen, CLOSED) == 0 {
-                return Take::Busy(true);
-            }
+        // ORDERING: meet: an inline slot that we pass by is seen used by whoever meets us behind it.
+        let seen = self.0.load(Ordering::Acquire);
+        if !free(seen) {
+            return Take::Busy(false);
         }
-        if addr_bits(seen, CLOSED) != 0 { Take::Closed } else { Take::Busy(false) }
+        placed();
+        // ORDERING: seat (writer), and vacate (reader) of who sat here before; on failure as for the first look.
+        match self.0.compare_exchange(seen, entry.0.as_ptr(), Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => Take::Taken,
+            Err(_) => Take::Busy(true),
+        }
     }
 
     /// Gives the slot back. If it bore no tag, the owner may be gone afterwards: it is not touched again.
     ///
-    /// | before         | after            | who frees the entry         |
-    /// |----------------|------------------|-----------------------------|
-    /// | entry          | VACATED          | the caller, now             |
-    /// | entry ORPHAN   | VACATED ORPHAN   | the caller; count down      |
-    /// | entry CLOSED   | VACATED CLOSED   | the epoch                   |
+    /// | before         | after   | who frees the entry     |
+    /// |----------------|---------|-------------------------|
+    /// | entry          | VACATED | the caller, now         |
+    /// | entry ORPHAN   | VACATED | the caller; count down  |
+    /// | entry CLOSED   | VACATED | the epoch               |
     #[inline]
     pub(crate) fn leave(&self, entry: Entry) -> Left {
-        let vacated = ptr::without_provenance_mut::<()>(VACATED);
-        // ORDERING: Relaxed. A guess for the loop.
-        let mut seen = guess(&self.0, Ordering::Relaxed);
-        loop {
-            // VACATED stays beside the tags: a closed gate that looked virgin would hide the slots behind it.
-            let after = vacated.map_addr(|a| a | addr_bits(seen, TAGS));
-            // ORDERING: vacate (writer); Acquire, for we go on to count the owner down.
-            match self.0.compare_exchange_weak(seen, after, Ordering::AcqRel, Ordering::Relaxed) {
-                Ok(_) => break,
-                Err(now) => seen = now,
-            }
-        }
+        // ORDERING: vacate (writer), orphan (reader), closed (reader).
+        let seen = self.0.swap(ptr::without_provenance_mut(VACATED), Ordering::AcqRel);
         debug_assert_eq!(strip(seen, TAGS), entry.0.as_ptr(), "left a seat that was not its own");
         Left { closed: addr_bits(seen, CLOSED) != 0, orphan: addr_bits(seen, ORPHAN) != 0 }
     }
@@ -182,24 +166,36 @@ impl Slot {
     #[inline]
     pub(crate) fn leave_closed(&self, entry: Entry) -> bool {
         let closed = entry.0.as_ptr().map_addr(|a| a | CLOSED);
-        let vacated = ptr::without_provenance_mut(VACATED | CLOSED);
-        // ORDERING: vacate (writer).
-        self.0.compare_exchange(closed, vacated, Ordering::Release, Ordering::Relaxed).is_ok()
+        let vacated = ptr::without_provenance_mut(VACATED);
+        // ORDERING: vacate (writer), closed (reader).
+        self.0.compare_exchange(closed, vacated, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
-    /// Tags the slot CLOSED and says who sits here. From now on nobody enters, and who leaves uses the epoch.
+    /// Tags the slot CLOSED, if somebody sits here, and says who: that one leaves through the epoch.
     #[inline]
     pub(crate) fn close(&self) -> Option<Met> {
-        // ORDERING: closed (writer), seat (reader).
-        let before = self.0.set_bits(CLOSED, Ordering::AcqRel);
-        Entry::of(before).map(|entry| Met { entry, first: addr_bits(before, CLOSED) == 0 })
+        // ORDERING: seat (reader), where it is tagged already.
+        let mut seen = self.0.load(Ordering::Acquire);
+        loop {
+            let entry = Entry::of(seen)?;
+            if addr_bits(seen, CLOSED) != 0 {
+                return Some(Met { entry, first: false });
+            }
+            let closed = seen.map_addr(|a| a | CLOSED);
+            // ORDERING: closed (writer): our pin comes before the tag, so who leaves with the tag retires after the pin. And seat
+            // (reader), on failure too.
+            match self.0.compare_exchange_weak(seen, closed, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Some(Met { entry, first: true }),
+                Err(now) => seen = now,
+            }
+        }
     }
 
     /// Whether nobody ever sat here.
     #[inline]
     pub(crate) fn is_virgin(&self) -> bool {
-        // ORDERING: Relaxed. Whoever asks has learnt of every registration: with the last handle, or with the end (gate).
-        self.0.load(Ordering::Relaxed).map_addr(|a| a & !TAGS).is_null()
+        // ORDERING: Relaxed. Whoever asks has learnt of every registration: with the last handle, or by the fence behind the end (meet).
+        self.0.load(Ordering::Relaxed).is_null()
     }
 
     /// Tags an occupied slot ORPHAN; false if nobody sits here. Nobody can enter: the owner has no handle left.
@@ -232,10 +228,10 @@ impl Slot {
 
     /// Closes a free slot to registrants because its block is being given back.
     ///
-    /// | before           | after  | answer |
-    /// |------------------|--------|--------|
-    /// | 0, VACATED       | SEALED | true   |
-    /// | entry, or CLOSED | same   | false  |
+    /// | before      | after  | answer |
+    /// |-------------|--------|--------|
+    /// | 0, VACATED  | SEALED | true   |
+    /// | occupied    | same   | false  |
     pub(crate) fn seal(&self) -> bool {
         // ORDERING: Relaxed. A guess for the compare-and-swap.
         let seen = self.0.load(Ordering::Relaxed);
@@ -244,11 +240,9 @@ impl Slot {
         free(seen) && self.0.compare_exchange(seen, sealed, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
-    /// Takes a seal back. A canceler may have tagged it meanwhile: then it stays shut.
+    /// Takes a seal back. By a read-modify-write, as every change of a slot: so who left here before is seen through it.
     pub(crate) fn unseal(&self) {
-        let sealed = ptr::without_provenance_mut(SEALED);
-        let vacated = ptr::without_provenance_mut(VACATED);
-        // ORDERING: Relaxed. Nothing is published.
-        let _ = self.0.compare_exchange(sealed, vacated, Ordering::Relaxed, Ordering::Relaxed);
+        // ORDERING: Relaxed. As said; nothing of our own is published.
+        self.0.swap(ptr::without_provenance_mut(VACATED), Ordering::Relaxed);
     }
 }

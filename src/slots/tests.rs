@@ -185,22 +185,19 @@ fn threads_that_collide_get_desks() {
 }
 
 #[test]
-fn who_is_late_at_a_gate_stands_up_unless_it_was_found() {
+fn who_comes_after_the_end_stands_up_unless_it_was_found() {
     use crate::cause::Cause;
     use crate::state::Ended;
-    let (owner, slot) = (State::live(), Slot::new());
-    let sit = || assert!(matches!(slot.take(entry(0), || {}), Take::Taken));
-    sit();
-    assert_eq!(open_behind(&owner, Gates::FIRST, &slot, entry(0)).unwrap(), Seated::InTime);
-    assert!(slot.leave_untagged(entry(0)));
-    // The end shuts the second gate.
+    let (owner, list) = (State::live(), SlotList::new());
+    let first = enter(&list, &owner, 0);
     let _ = owner.begin(Ended::own(Cause::from(crate::error::Error::Canceled)));
-    sit();
-    assert!(open_behind(&owner, Gates::BOTH, &slot, entry(0)).is_err());
-    assert!(!slot.is_occupied() && !slot.is_virgin());
-    // Another canceler came by in between, and has found it.
-    sit();
-    assert!(slot.close().is_some_and(|met| met.first));
-    assert_eq!(open_behind(&owner, Gates::BOTH, &slot, entry(0)).unwrap(), Seated::Late);
-    assert!(slot.is_occupied(), "the canceler goes on from there");
+    assert!(list.register(&owner, entry(1), |_| {}).is_err());
+    let [_, second] = &list.inline;
+    assert!(!second.is_occupied() && !second.is_virgin());
+    // A canceler that comes by in between finds it.
+    assert!(matches!(second.take(entry(1), || {}), Take::Taken));
+    assert!(second.close().is_some_and(|met| met.first));
+    assert_eq!(stand_up(Seat::beside(second), entry(1)).unwrap(), Seated::Late);
+    assert!(second.is_occupied(), "the canceler goes on from there");
+    leave(first, 0);
 }

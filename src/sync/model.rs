@@ -64,6 +64,11 @@ std::thread_local! {
     static TIDY: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
+/// A real one, on all processors.
+pub(crate) fn full_fence() {
+    fence(Ordering::SeqCst);
+}
+
 /// See the lies.
 pub(crate) fn guess<T>(_: &AtomicPtr<T>, _: Ordering) -> *mut T {
     std::ptr::null_mut()

@@ -65,6 +65,17 @@ impl Canary {
     pub(crate) fn kill(&self) {}
 }
 
+/// A `SeqCst` fence, for where what came before is a load or a read-modify-write, and what comes after is a load. No x86 lets a
+/// load pass those, so there it is for the compiler alone, as in crossbeam-epoch.
+#[inline(always)]
+pub(crate) fn full_fence() {
+    // ORDERING: none of its own, both: the caller names its edge.
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    std::sync::atomic::compiler_fence(Ordering::SeqCst);
+    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+    fence(Ordering::SeqCst);
+}
+
 /// A first guess for a compare-and-swap that puts any guess right: what the word holds.
 #[inline(always)]
 pub(crate) fn guess<T>(word: &AtomicPtr<T>, order: Ordering) -> *mut T {
