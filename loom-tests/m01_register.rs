@@ -1,5 +1,5 @@
-//! M1: somebody registers while the owner is canceled. A seat taken, then a look at the state; the end, then a look at the seats: either the canceler
-//! finds the entry, or the registrant finds the end. Never missed, never told twice.
+//! M1: somebody registers while the owner is canceled. A seat taken, then a look at the state; the end, then a look at the seats:
+//! either the canceler finds the entry, or the registrant finds the end. Never missed, never told twice.
 
 use crate::support::{ALL, Count, both, explore, preemptions, root, said};
 

@@ -1,5 +1,5 @@
-//! M25: who registers takes a seat and looks for the end; who ends, or helps, looks at the seats behind the end. One of them meets
-//! the other. Who meets the end stands up, unless it was met itself.
+//! M25: who registers takes a seat and looks for the end; who ends, or helps, looks at the seats behind the end. One of them
+//! meets the other. Who meets the end stands up, unless it was met itself.
 
 use crate::support::{ALL, both, explore, preemptions, root, said, three};
 use loom::sync::Arc;

@@ -21,8 +21,9 @@
 //!
 //! *end*: [`State::begin`] releases, every look acquires. What happened before the end is seen by whoever sees the end.
 //!
-//! *meet*: who registers takes its seat, then looks whether the owner has ended ([`State::has_ended_meanwhile`]). Who ends it, or helps,
-//! sees the end, then looks who sits there. A fence in between on both sides: so at least one of them sees the other.
+//! *meet*: who registers takes its seat, then looks whether the owner has ended ([`State::has_ended_meanwhile`]). Who ends
+//! it, or helps, sees the end, then looks who sits there. A fence in between on both sides: so at least one of them sees the
+//! other.
 
 use crate::cause::{Cause, KIND, error_of, kind_bits};
 use crate::error::Error;
@@ -153,8 +154,8 @@ impl State {
         // ORDERING: end (reader), propagated (reader): we may go on below a context that somebody else marked, or return.
         let mut seen = guess(&self.0, Ordering::Acquire);
         while !has_ended(seen) {
-            // ORDERING: end (writer). Release: what led to the end, the cause's content with it, is seen with it. On failure as for
-            // the first look.
+            // ORDERING: end (writer). Release: what led to the end, the cause's content with it, is seen with it. On failure as
+            // for the first look.
             match self.0.compare_exchange(seen, ended.0, Ordering::Release, Ordering::Acquire) {
                 Ok(_) => {
                     // ORDERING: meet: between the end and the look at who sits in the slots.

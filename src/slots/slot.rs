@@ -13,8 +13,9 @@
 //!
 //! # Orderings
 //!
-//! *seat*: taking a slot releases the entry's contents, closing it acquires them. *vacate*: leaving releases what the entry did,
-//! whoever frees the owner acquires. *closed*: a canceler pins, then tags; who leaves with the tag retires behind both. *orphan*: tagging releases the owner's count, leaving acquires it.
+//! *seat*: taking a slot releases the entry's contents, closing it acquires them. *vacate*: leaving releases what the entry
+//! did, whoever frees the owner acquires. *closed*: a canceler pins, then tags; who leaves with the tag retires behind both.
+//! *orphan*: tagging releases the owner's count, leaving acquires it.
 
 use crate::sync::{AtomicPtr, Ordering, addr_bits, prefetch, strip};
 use std::ptr::{self, NonNull};
@@ -182,8 +183,8 @@ impl Slot {
                 return Some(Met { entry, first: false });
             }
             let closed = seen.map_addr(|a| a | CLOSED);
-            // ORDERING: closed (writer): our pin comes before the tag, so who leaves with the tag retires after the pin. And seat
-            // (reader), on failure too.
+            // ORDERING: closed (writer): our pin comes before the tag, so who leaves with the tag retires after the pin. And
+            // seat (reader), on failure too.
             match self.0.compare_exchange_weak(seen, closed, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return Some(Met { entry, first: true }),
                 Err(now) => seen = now,
@@ -194,7 +195,8 @@ impl Slot {
     /// Whether nobody ever sat here.
     #[inline]
     pub(crate) fn is_virgin(&self) -> bool {
-        // ORDERING: Relaxed. Whoever asks has learnt of every registration: with the last handle, or by the fence behind the end (meet).
+        // ORDERING: Relaxed. Whoever asks has learnt of every registration: with the last handle, or by the fence behind
+        // the end (meet).
         self.0.load(Ordering::Relaxed).is_null()
     }
 
