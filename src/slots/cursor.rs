@@ -11,9 +11,6 @@ use super::{INLINE, SlotList};
 use crate::sync::{self, Ordering};
 use std::ptr::NonNull;
 
-/// After so many blocks in a row, whoever sits in the next ones has hardly stayed in the processor's cache.
-const WARM: u32 = 256;
-
 /// The next slot to look at.
 #[derive(Copy, Clone, Debug)]
 pub(crate) struct Position {
@@ -23,8 +20,6 @@ pub(crate) struct Position {
     row: Row,
     /// 0: the owner's own shard; n: the n-th desk.
     corner: usize,
-    /// Blocks that were passed in one go.
-    blocks: u32,
 }
 
 #[derive(Copy, Clone, Debug)]
@@ -38,7 +33,7 @@ impl Position {
     /// At the beginning of the list.
     #[inline]
     pub(crate) fn start(list: &SlotList) -> Position {
-        Position { slot: NonNull::from(&list.inline).cast(), left: INLINE, row: Row::Inline, corner: 0, blocks: 0 }
+        Position { slot: NonNull::from(&list.inline).cast(), left: INLINE, row: Row::Inline, corner: 0 }
     }
 
     /// Right behind a seat of this list.
@@ -73,13 +68,7 @@ impl Position {
 
     /// At the first of a desk's slots.
     fn at(desk: &Desk) -> Position {
-        Position {
-            slot: NonNull::from(&desk.slots).cast(),
-            left: desk.slots.len(),
-            row: Row::Desk,
-            corner: 0,
-            blocks: 0,
-        }
+        Position { slot: NonNull::from(&desk.slots).cast(), left: desk.slots.len(), row: Row::Desk, corner: 0 }
     }
 
     /// Closes the next slot in which somebody sits. `None`: there is nobody any more who registered in time.
@@ -128,11 +117,8 @@ impl Position {
         };
         if let Some(block) = next {
             (self.slot, self.left, self.row) = (Block::slot(block, 0), BLOCK, Row::Chain(block));
-            self.blocks = self.blocks.saturating_add(1);
-            if self.blocks > WARM {
-                // SAFETY: forwarded.
-                unsafe { Block::expect(block) };
-            }
+            // SAFETY: forwarded.
+            unsafe { Block::expect(block) };
             return true;
         }
         // ORDERING: table (reader).
@@ -142,7 +128,7 @@ impl Position {
         };
         // SAFETY: in bounds: `corner` is less than the number of desks.
         let desk = unsafe { desk(desks, self.corner) };
-        *self = Position { corner: self.corner + 1, blocks: self.blocks, ..Position::at(desk) };
+        *self = Position { corner: self.corner + 1, ..Position::at(desk) };
         true
     }
 
