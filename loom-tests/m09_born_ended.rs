@@ -2,7 +2,7 @@
 //! from everybody for ever.
 
 use crate::support::{ALL, both, explore, noted, preemptions, root, said};
-use ripcord::Error;
+use ripcord::{Context, Error};
 
 #[test]
 fn child_of_an_ended_parent() {
@@ -105,14 +105,13 @@ fn cause_is_there_when_the_end_is() {
 }
 
 #[test]
-fn birth_above_a_value_shows_what_was_before() {
-    explore("M9 birth above a value shows it", preemptions(2, Some(3)), || {
+fn birth_the_long_way_shows_what_was_before() {
+    explore("M9 birth the long way shows it", preemptions(2, Some(3)), || {
         let (parent, handle) = root();
-        let value = parent.with_value(1_u8);
         let (note, cancel) = noted(handle);
         both(cancel, || {
-            // The long way: nothing but the state is looked at.
-            let (child, _own) = value.with_cancel();
+            // A merge: nothing but the state is looked at.
+            let (child, _own) = parent.with_cancel_from(&Context::background());
             if child.is_done() {
                 assert_eq!(note.read(), 7);
             }

@@ -54,7 +54,7 @@ pub(crate) const KILLED: &[(&str, &[&str])] = &[
     ("state.rs cause end#1 Acquire>Relaxed", &["m09_born_ended::cause_is_there_when_the_end_is"]),
     ("state.rs begin end#2 Release>Relaxed", &["m09_born_ended::the_own_end_shows_what_was_before"]),
     ("state.rs begin end#3 Acquire>Relaxed", &["m02_two_cancels::both_return_after_the_end"]),
-    ("state.rs bequest end#1 Acquire>Relaxed", &["m09_born_ended::birth_above_a_value_shows_what_was_before"]),
+    ("state.rs bequest end#1 Acquire>Relaxed", &["m09_born_ended::birth_the_long_way_shows_what_was_before"]),
     ("sync/reclaim.rs pin epoch-retire#1 Acquire>Relaxed", &["m08_helping::above_and_below_while_the_leaf_goes"]),
     ("sync/reclaim.rs retire epoch-retire#1 Release>Relaxed", &["m08_helping::above_and_below_while_the_leaf_goes"]),
     ("sync/reclaim.rs drop epoch-unpin#1 AcqRel>Acquire", &["m03_leave::child_leaves"]),

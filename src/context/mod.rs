@@ -237,8 +237,18 @@ impl Context {
     fn spawn_elsewhere(&self, when: When) -> (Context, CancelHandle) {
         match self.is() {
             Is::Base(base) if !when.past && !base.counts() => Context::pair(node::spawn_root(base, when.tick)),
+            Is::Value(_) if !when.past => self.spawn_below_value(when),
             _ => self.spawn(Plan::until(when)),
         }
+    }
+
+    #[inline(never)]
+    fn spawn_below_value(&self, when: When) -> (Context, CancelHandle) {
+        let node = self.scope_ptr().and_then(|above| {
+            // SAFETY: this context keeps what it sees, and has a share of its values.
+            unsafe { node::spawn_below_value(above, self.values(), when.tick) }
+        });
+        node.map_or_else(|| self.spawn(Plan::until(when)), Context::pair)
     }
 
     fn spawn(&self, plan: Plan) -> (Context, CancelHandle) {

@@ -145,12 +145,41 @@ pub(crate) unsafe fn spawn(origin: Origin, plan: Plan) -> NonNull<Node> {
 #[inline]
 pub(crate) unsafe fn spawn_below(above: NonNull<Node>, deadline: Tick) -> Option<NonNull<Node>> {
     // SAFETY: forwarded.
+    unsafe { below(above, |parent| Values::seen(parent.values()), deadline) }
+}
+
+/// The same from a value's context, which sees `head` above that node.
+///
+/// # Safety
+///
+/// As for [`spawn_below`]; the caller has a share of the values.
+#[inline(never)]
+pub(crate) unsafe fn spawn_below_value(
+    above: NonNull<Node>,
+    head: *const Binding,
+    deadline: Tick,
+) -> Option<NonNull<Node>> {
+    let own = |_: &Node| {
+        // SAFETY: forwarded.
+        unsafe { Binding::share(head) };
+        Values::own(head)
+    };
+    // SAFETY: forwarded.
+    unsafe { below(above, own, deadline) }
+}
+
+/// # Safety
+///
+/// As for [`spawn_below`].
+#[inline(always)]
+unsafe fn below(above: NonNull<Node>, values: impl FnOnce(&Node) -> Values, deadline: Tick) -> Option<NonNull<Node>> {
+    // SAFETY: forwarded.
     let parent = unsafe { above.as_ref() };
     if parent.state.is_done() {
         return None;
     }
     let trail = Trail::born(|| None, clock::now);
-    let node = make(fresh(Above::Slot(above), Values::seen(parent.values()), deadline, trail));
+    let node = make(fresh(Above::Slot(above), values(parent), deadline, trail));
     // SAFETY: just made: ours alone.
     let reminder = unsafe { remind(node, deadline) };
     // SAFETY: just made; forwarded.
