@@ -1,3 +1,12 @@
+// Where the links of the README lead from here: of two definitions the first one holds.
+#![cfg_attr(not(feature = "loom"), doc = "[docs/LIMITS.md]: crate::docs::limits")]
+#![cfg_attr(not(feature = "loom"), doc = "[docs/GO.md]: crate::docs::go")]
+#![cfg_attr(not(feature = "loom"), doc = "[docs/PROXIES.md]: crate::docs::proxies")]
+#![cfg_attr(not(feature = "loom"), doc = "[docs/bridges/pingora.md]: crate::docs::pingora")]
+#![cfg_attr(not(feature = "loom"), doc = "[docs/DESIGN.md]: crate::docs::design")]
+#![cfg_attr(not(feature = "loom"), doc = "[docs/ORDERINGS.md]: crate::docs::orderings")]
+#![cfg_attr(not(feature = "loom"), doc = "[docs/BENCHMARKS.md]: crate::docs::benchmarks")]
+#![cfg_attr(not(feature = "loom"), doc = "")]
 #![cfg_attr(not(feature = "loom"), doc = include_str!("../README.md"))]
 #![cfg_attr(feature = "loom", doc = "The crate as its models see it.")]
 #![cfg_attr(all(doctest, feature = "loom"), cfg(any()))]
