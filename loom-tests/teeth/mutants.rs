@@ -79,7 +79,7 @@ mutants! {
         "if «occupied == 0» {" => "occupied <= 1";
     "orphans: a node goes the short way though somebody sits in it", ["m04_orphan::parent_and_child",
         "m03_leave::parent_leaves_as_its_child_does"], "node/tell.rs":
-        "if «matches!(orphans, Orphans::Nobody)» {" => "true";
+        "Orphans::Tagged(_) => «{}»" => "if let Way::Gone(values) = unsafe { leaf::leave_emptied(node) } { return unsafe { drop_values(values) } }";
     "orphans: who sits in the slots is not counted", ["m04_orphan::parent_and_two_children"], "node/release.rs":
         "«relay.orphans.fetch_sub(absent, Ordering::AcqRel) == absent»" =>
         "relay.orphans.fetch_sub(BIAS, Ordering::AcqRel) == BIAS";

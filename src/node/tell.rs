@@ -190,12 +190,17 @@ pub(crate) unsafe fn drop_handle(node: NonNull<Node>) {
 unsafe fn drop_last(node: NonNull<Node>) {
     // SAFETY: forwarded.
     let orphans = unsafe { release::orphan(node) };
-    if matches!(orphans, Orphans::Nobody) {
-        // SAFETY: the last handle is gone.
-        if let Way::Gone(values) = unsafe { leaf::leave_emptied(node) } {
-            // SAFETY: the node's share, if it had one.
-            return unsafe { drop_values(values) };
+    match orphans {
+        Orphans::Nobody => {
+            // SAFETY: the last handle is gone.
+            if let Way::Gone(values) = unsafe { leaf::leave_emptied(node) } {
+                // SAFETY: the node's share, if it had one.
+                return unsafe { drop_values(values) };
+            }
         }
+        // Whoever sits there takes the node along.
+        Orphans::Counted => return,
+        Orphans::Tagged(_) => {}
     }
     let mut told = Told::default();
     // SAFETY: forwarded.
