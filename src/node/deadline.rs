@@ -406,4 +406,11 @@ unsafe impl Target for Node {
         told.tell(&mut shield);
         shield.absorb();
     }
+
+    fn wake(told: &mut Told) -> bool {
+        let mut shield = Shield::new();
+        let more = told.wake(&mut shield);
+        shield.absorb();
+        more
+    }
 }

@@ -87,13 +87,27 @@ impl Told {
         }
     }
 
-    fn tell_now(mut self, shield: &mut Shield) {
+    /// Wakes who waits, and leaves the rest to be told by any thread. True if there is a rest.
+    pub(super) fn wake(&mut self, shield: &mut Shield) -> bool {
+        // Where too much is under way on this stack, wakers are part of the rest.
+        if let Some(level) = Level::enter() {
+            self.wake_now(shield);
+            level.leave(shield);
+        }
+        !self.is_empty()
+    }
+
+    fn wake_now(&mut self, shield: &mut Shield) {
         while let Some(signal) = self.signals.pop() {
             // SAFETY: ours to tell.
             shield.run(|| unsafe { Signal::wake(signal) });
             // SAFETY: ours to tell, and popped.
             shield.run(|| unsafe { Signal::told(signal) });
         }
+    }
+
+    fn tell_now(mut self, shield: &mut Shield) {
+        self.wake_now(shield);
         self.ends.say(|event| {
             shield.run(event);
         });

@@ -47,6 +47,10 @@ unsafe impl Target for Alarm {
             fired.lock().unwrap().push(number);
         }
     }
+
+    fn wake(_: &mut Self::Told) -> bool {
+        true
+    }
 }
 
 /// An engine without a thread, and its alarms.
@@ -134,7 +138,11 @@ impl Engine {
 
     /// A pass: fires what is due. When to come back, and the alarms that were fired, in order.
     pub fn turn(&mut self, now: u64, tidy: bool) -> (u64, Vec<usize>) {
-        let next = self.timers().pass(now, tidy).next;
+        let next = {
+            let mut passed = self.timers().pass(now, tidy);
+            passed.tell();
+            passed.next
+        };
         (next, std::mem::take(&mut *self.fired.lock().unwrap()))
     }
 

@@ -27,7 +27,7 @@ impl<T: Target> Timers<T> {
     pub(crate) fn wind_up(&self) {
         // Each look is cut short where a look at thousands would be.
         for _ in 0..4 {
-            self.pass(crate::clock::now(), true);
+            self.pass(crate::clock::now(), true).tell();
         }
         assert_eq!(self.census(), (0, 0), "a cell is queued still");
         for shard in &self.shards {
