@@ -404,7 +404,7 @@ unsafe impl Target for Node {
     fn tell(told: Told) {
         let mut shield = Shield::new();
         told.tell(&mut shield);
-        shield.absorb();
+        shield.finish();
     }
 
     fn wake(told: &mut Told) -> bool {

@@ -5,6 +5,7 @@
 
 use super::{Cell, Surface, Target, Timers, pool};
 use crate::clock::{NEVER, Tick};
+use crate::shield::Shield;
 use crate::sync::reclaim::Guard;
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 use std::fmt;
@@ -140,7 +141,9 @@ impl Engine {
     pub fn turn(&mut self, now: u64, tidy: bool) -> (u64, Vec<usize>) {
         let next = {
             let mut passed = self.timers().pass(now, tidy);
-            passed.tell();
+            let mut shield = Shield::new();
+            passed.tell(&mut shield);
+            shield.finish();
             passed.next
         };
         (next, std::mem::take(&mut *self.fired.lock().unwrap()))

@@ -89,10 +89,12 @@ pub(crate) unsafe trait Target: Sized + Send + Sync + 'static {
     /// Called by the engine only: pinned by `guard`, the cell's claim held. `now` is the pass's clock.
     unsafe fn surface(this: NonNull<Self>, now: Tick, guard: &Guard, told: &mut Self::Told) -> Surface;
 
-    /// Runs user code, unpinned and outside locks, once for all that one pass has marked. Catches panics itself.
+    /// Runs user code, unpinned and outside locks, once for all that one pass has marked. The first
+    /// panic goes on from here when everybody has been told.
     fn tell(told: Self::Told);
 
-    /// The part of [`tell`](Self::tell) that should be quick: wakes who waits. True if there is more to tell.
+    /// The part of [`tell`](Self::tell) that should be quick: wakes who waits. True if there is more to tell. Catches
+    /// panics itself.
     fn wake(told: &mut Self::Told) -> bool;
 }
 

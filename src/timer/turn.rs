@@ -36,10 +36,10 @@ pub(super) struct Passed<T: Target> {
 }
 
 impl<T: Target> Passed<T> {
-    /// Tells everything here.
-    pub(super) fn tell(&mut self) {
+    /// Tells everything here, behind the caller's shield.
+    pub(super) fn tell(&mut self, shield: &mut Shield) {
         if let Some(told) = self.told.take() {
-            outlive(|| T::tell(told));
+            shield.run(|| T::tell(told));
         }
     }
 }
@@ -47,8 +47,16 @@ impl<T: Target> Passed<T> {
 impl<T: Target> Timers<T> {
     /// Fires what is due at `now`; returns when to come back ([`NEVER`]: when something is armed).
     pub(crate) fn turn(&self, now: Tick) -> Tick {
+        let mut shield = Shield::new();
+        let next = self.turn_behind(&mut shield, now);
+        shield.absorb();
+        next
+    }
+
+    /// [`turn`](Self::turn), for a caller who should hear of panics.
+    pub(crate) fn turn_behind(&self, shield: &mut Shield, now: Tick) -> Tick {
         let mut passed = self.pass(now, false);
-        passed.tell();
+        passed.tell(shield);
         passed.next
     }
 
