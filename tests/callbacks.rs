@@ -252,6 +252,30 @@ fn g7_functions_and_wakers_of_a_deadline_may_wait_for_other_deadlines() {
 }
 
 #[test]
+fn g7_a_function_may_wait_for_a_thread_that_waits_for_what_it_canceled_however_deep() {
+    fn nest(depth: usize) {
+        if depth == 0 {
+            return;
+        }
+        let (ctx, handle) = Context::background().with_cancel();
+        ctx.after_func(move || {
+            let (awaited, its_handle) = Context::background().with_cancel();
+            let registered = awaited.clone();
+            let mut done = awaited.clone().into_done();
+            let (woken, is_woken) = mpsc::channel();
+            assert!(poll_with(&mut done, &waker_fn(move || woken.send(()).unwrap())).is_pending());
+            let waiter = thread::spawn(move || registered.wait());
+            its_handle.cancel();
+            is_woken.try_recv().expect("woken when cancel returns");
+            waiter.join().unwrap();
+            nest(depth - 1);
+        });
+        handle.cancel();
+    }
+    within_a_minute(|| nest(14));
+}
+
+#[test]
 fn a3_a_registered_function_keeps_its_registration_when_all_handles_are_dropped() {
     let (root, handle) = Context::background().with_cancel();
     let tales: Vec<_> = (0..6).map(|_| Tale::new()).collect();
