@@ -7,6 +7,7 @@
 
 use super::calls::Seat;
 use super::runner::Runner;
+use super::turn::outlive;
 use super::{Target, Timers, slab};
 use crate::clock::{self, NEVER, Tick};
 use crate::config;
@@ -101,7 +102,7 @@ impl<T: Target> Timers<T> {
         // ORDERING: timer-runner (writer); SeqCst for invariant 1.
         self.driver.runner.store(runner, Ordering::SeqCst);
         // Invariant 1. Where the clock is stopped, who moves it fires.
-        self.tell_wakers(&mut self.pass(clock::running().unwrap_or(0), false));
+        outlive(|| self.tell_wakers(&mut self.pass(clock::running().unwrap_or(0), false)));
         self.keep_driving(me, Seat::Own);
     }
 
