@@ -33,6 +33,7 @@
 
 use crate::clock;
 use crate::node;
+use crate::shield::Shield;
 use std::time::{Duration, Instant};
 
 /// Stops the clock of the process where it is. A clock that stands goes on standing: calls do not nest.
@@ -61,6 +62,11 @@ pub fn pause() {
 ///
 /// Time: that of one pass of the timer for each different deadline on the way, and what is called there.
 ///
+/// # Panics
+///
+/// If a callback or a waker did, and no [`on_panic`](crate::Config::on_panic) hook is installed: the first panic goes on from
+/// here, when the clock is where it should be and everybody has been told. So an assertion in a callback fails its test.
+///
 /// ```standalone_crate
 /// use ripcord::{Context, time};
 /// use std::sync::mpsc;
@@ -80,7 +86,8 @@ pub fn pause() {
 pub fn advance(by: Duration) {
     let goal = clock::aim(by);
     let timers = node::timers();
-    timers.turn(clock::now());
+    let mut shield = Shield::new();
+    timers.turn_behind(&mut shield, clock::now());
     loop {
         // Looked up after telling: what that armed may be next.
         let next = timers.earliest();
@@ -88,9 +95,10 @@ pub fn advance(by: Duration) {
             break;
         }
         // Where somebody has moved the clock further, or started it, this is later than `next`: never earlier.
-        timers.turn(clock::reach(next));
+        timers.turn_behind(&mut shield, clock::reach(next));
     }
-    timers.turn(clock::reach(goal));
+    timers.turn_behind(&mut shield, clock::reach(goal));
+    shield.finish();
 }
 
 /// Lets the clock run on, at the system's pace, from where it stands; if an `advance` is under way, from where that will

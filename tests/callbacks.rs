@@ -4,11 +4,11 @@
 mod common;
 
 use common::*;
-use ripcord::Context;
+use ripcord::{CancelHandle, Context, Error};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[test]
 fn a1_a_function_runs_once_after_the_end_and_never_before() {
@@ -195,6 +195,84 @@ fn a2_a_slow_function_delays_no_marking_and_no_other_tree() {
         release.send(()).unwrap();
         canceler.join().unwrap();
     });
+}
+
+#[test]
+fn a2_a_slow_function_of_a_deadline_delays_other_functions_and_no_other_deadline() {
+    within_a_minute(|| {
+        let (release, released) = mpsc::channel::<()>();
+        let (running, is_running) = mpsc::channel();
+        let (slow, its_handle) = Context::background().with_deadline(far());
+        slow.after_func(move || {
+            running.send(()).unwrap();
+            released.recv().unwrap();
+        });
+        // Armed before: from when the function runs on the timer's thread, nobody arms, resets or waits.
+        let at = Instant::now() + Duration::from_millis(150);
+        let (looked_at, _looked_at) = Context::background().with_deadline(at);
+        let (awaited, _awaited) = Context::background().with_deadline(at);
+        let (tell, told) = mpsc::channel();
+        let (woken, is_woken) = mpsc::channel();
+        awaited.after_func(move || tell.send(()).unwrap());
+        let mut done = awaited.done();
+        assert!(poll_with(&mut done, &waker_fn(move || woken.send(()).unwrap())).is_pending());
+        its_handle.reset_timeout(Duration::from_millis(1));
+        is_running.recv().unwrap();
+        eventually("a deadline is marked beside a slow function", || looked_at.is_done());
+        is_woken.recv().unwrap();
+        assert!(told.try_recv().is_err(), "functions take turns");
+        // And armed meanwhile.
+        let (soon, _soon) = Context::background().with_timeout(Duration::from_millis(1));
+        assert_eq!(soon.wait(), Error::DeadlineExceeded);
+        release.send(()).unwrap();
+        told.recv().unwrap();
+    });
+}
+
+#[test]
+fn g7_functions_and_wakers_of_a_deadline_may_wait_for_other_deadlines() {
+    fn soon() -> (Context, CancelHandle) {
+        Context::background().with_timeout(Duration::from_millis(1))
+    }
+    within_a_minute(|| {
+        for _ in 0..20 {
+            let (function, waker) = (soon(), soon());
+            let (tell, told) = mpsc::channel();
+            let said = tell.clone();
+            // Registered in time or too late, it runs; three waits, so that nobody else's pass does for all.
+            function.0.after_func(move || said.send([(); 3].map(|()| soon().0.wait())).unwrap());
+            let mut done = waker.0.done();
+            let waits = waker_fn(move || tell.send([(); 3].map(|()| soon().0.wait())).unwrap());
+            let awaited = poll_with(&mut done, &waits).is_pending();
+            for _ in 0..1 + usize::from(awaited) {
+                assert_eq!(told.recv().unwrap(), [Error::DeadlineExceeded; 3]);
+            }
+        }
+    });
+}
+
+#[test]
+fn g7_a_function_may_wait_for_a_thread_that_waits_for_what_it_canceled_however_deep() {
+    fn nest(depth: usize) {
+        if depth == 0 {
+            return;
+        }
+        let (ctx, handle) = Context::background().with_cancel();
+        ctx.after_func(move || {
+            let (awaited, its_handle) = Context::background().with_cancel();
+            let registered = awaited.clone();
+            let mut done = awaited.clone().into_done();
+            let (woken, is_woken) = mpsc::channel();
+            assert!(poll_with(&mut done, &waker_fn(move || woken.send(()).unwrap())).is_pending());
+            let waiter = thread::spawn(move || registered.wait());
+            its_handle.cancel();
+            is_woken.try_recv().expect("woken when cancel returns");
+            waiter.join().unwrap();
+            nest(depth - 1);
+        });
+        handle.cancel();
+    }
+    within_a_minute(|| nest(14));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Rule D8: after a `fork` without `exec` the child has no driver thread, and loses no deadline by it.
 //!
-//! One test in a process of its own; the child does its work and leaves by `_exit`, past the test harness.
+//! One test at a time, in a process of its own; the child does its work and leaves by `_exit`, past the test harness.
 #![cfg(all(not(feature = "loom"), target_os = "linux"))]
 
 mod common;
@@ -8,7 +8,7 @@ mod common;
 use common::*;
 use ripcord::{Context, Error};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,9 @@ unsafe extern "C" {
     fn _exit(code: i32) -> !;
     fn alarm(seconds: u32) -> u32;
 }
+
+/// While one test forks, no other makes the timer work.
+static ONE: Mutex<()> = Mutex::new(());
 
 /// Runs `f` in a forked child; true if it came to its end there. A child that hangs is ended by its alarm.
 fn in_a_child(f: impl FnOnce()) -> bool {
@@ -39,6 +42,7 @@ fn in_a_child(f: impl FnOnce()) -> bool {
 
 #[test]
 fn d8_after_a_fork_without_exec_the_child_still_has_its_deadlines() {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     // The parent's driver runs, asleep: a fork while it works would be a matter of luck.
     let (far_off, _far_off) = Context::background().with_timeout(Duration::from_secs(3600));
     drop(Context::background().with_timeout(Duration::from_secs(3600)));
@@ -77,4 +81,39 @@ fn d8_after_a_fork_without_exec_the_child_still_has_its_deadlines() {
     let (after, _after) = Context::background().with_timeout(Duration::from_millis(2));
     assert_eq!(after.wait(), Error::DeadlineExceeded);
     assert_live(&far_off);
+}
+
+/// A function that the timer's thread calls forks, and the child goes on with that thread alone.
+#[test]
+fn d8_a_function_of_a_deadline_may_fork_and_the_child_goes_on() {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+    const WENT_ON: i32 = 33;
+    let (tell, told) = mpsc::channel();
+    let (first, its_handle) = Context::background().with_deadline(far());
+    let (later, later_handle) = Context::background().with_deadline(far());
+    let parent = std::process::id();
+    later.after_func(move || {
+        if std::process::id() != parent {
+            // SAFETY: as above.
+            unsafe { _exit(WENT_ON) };
+        }
+    });
+    first.after_func(move || {
+        // SAFETY: the child does what the timer does; `later` ends it.
+        let pid = unsafe { fork() };
+        if pid == 0 {
+            // SAFETY: as above.
+            unsafe { alarm(20) };
+        } else {
+            tell.send(pid).unwrap();
+        }
+    });
+    // Armed so, `later` is in nobody's hands at the fork.
+    assert!(later_handle.reset_timeout(Duration::from_millis(300)));
+    assert!(its_handle.reset_timeout(Duration::from_millis(1)));
+    let pid = told.recv().unwrap();
+    let mut status = 0;
+    // SAFETY: waits for our own child; the status is ours.
+    assert_eq!(unsafe { waitpid(pid, &raw mut status, 0) }, pid);
+    assert_eq!(status, WENT_ON << 8, "the wait status of an exit");
 }

@@ -11,6 +11,7 @@ use common::*;
 use ripcord::{Context, Error, time};
 use std::collections::HashSet;
 use std::future::pending;
+use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -359,15 +360,18 @@ fn released_deadlines_do_not_fire() {
 }
 
 #[test]
-fn a_panicking_callback_does_not_stop_the_clock() {
+fn g8_a_panicking_callback_does_not_stop_the_clock_and_goes_on_from_advance() {
     let _clock = Clock::take();
     let (loud, _loud) = Context::background().with_timeout(ms(1));
     loud.after_func(|| panic!("on the way"));
     let (next, _next) = Context::background().with_timeout(ms(2));
+    next.after_func(|| panic!("later"));
     let start = time::now();
-    time::advance(ms(3));
+    let panic = catch_unwind(|| time::advance(ms(3))).unwrap_err();
+    assert_eq!(panic.downcast_ref(), Some(&"on the way"));
     assert_eq!(time::now(), start + ms(3));
     assert!(loud.is_done() && next.is_done());
+    time::advance(ms(1));
 }
 
 #[test]

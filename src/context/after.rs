@@ -23,7 +23,7 @@ impl Context {
     ///
     /// **`f` runs on the thread that ends the context** (the canceling one, or the timer's), after the whole subtree has
     /// ended and all wakers were woken. So if it takes a lock that a canceler holds, it deadlocks, and while it runs,
-    /// other functions wait. To have functions run elsewhere, install an executor with
+    /// other functions wait; on the timer's thread, those of all deadlines. To have functions run elsewhere, install an executor with
     /// [`Config::callbacks`](crate::Config::callbacks).
     ///
     /// The registration keeps the context listening to its ancestors, even when all its handles are dropped. On a context

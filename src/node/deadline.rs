@@ -404,6 +404,13 @@ unsafe impl Target for Node {
     fn tell(told: Told) {
         let mut shield = Shield::new();
         told.tell(&mut shield);
+        shield.finish();
+    }
+
+    fn wake(told: &mut Told) -> bool {
+        let mut shield = Shield::new();
+        let more = told.wake(&mut shield);
         shield.absorb();
+        more
     }
 }

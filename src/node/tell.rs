@@ -6,7 +6,9 @@
 //! # Depth
 //!
 //! A waker may end another context (a foreign parent does), whose wakers end the next. A few levels nest, as a reader
-//! of the stack would expect; deeper ones are queued for the outermost, so a chain of any length fits any stack.
+//! of the stack would expect; deeper ones are queued for the outermost, so a chain of any length fits any stack. Wakers
+//! nest one level deeper than all else: whoever waits for what a function has canceled is woken before its `cancel()`
+//! returns, for the function may wait for that thread.
 
 use super::cancel::By;
 use super::leaf::Way;
@@ -40,8 +42,13 @@ impl Level {
     /// `None`: there are enough.
     #[inline]
     fn enter() -> Option<Level> {
+        Level::enter_within(NESTED)
+    }
+
+    #[inline]
+    fn enter_within(nested: usize) -> Option<Level> {
         let depth = DEPTH.try_with(Cell::get).unwrap_or(0);
-        (depth < NESTED).then(|| {
+        (depth < nested).then(|| {
             let _ = DEPTH.try_with(|cell| cell.set(depth + 1));
             Level(depth)
         })
@@ -61,7 +68,7 @@ impl Level {
 
 impl Told {
     /// Tells everybody. Every piece of user code runs behind the shield.
-    pub(crate) fn tell(self, shield: &mut Shield) {
+    pub(crate) fn tell(mut self, shield: &mut Shield) {
         if self.is_empty() {
             return;
         }
@@ -69,6 +76,13 @@ impl Told {
             self.tell_now(shield);
             level.leave(shield);
             return;
+        }
+        if let Some(level) = Level::enter_within(NESTED + 1) {
+            self.wake_now(shield);
+            level.leave(shield);
+            if self.is_empty() {
+                return;
+            }
         }
         let mut told = Some(self);
         let queued = DEFERRED.try_with(|queue| queue.borrow_mut().extend(told.take()));
@@ -87,13 +101,27 @@ impl Told {
         }
     }
 
-    fn tell_now(mut self, shield: &mut Shield) {
+    /// Wakes who waits, and leaves the rest to be told by any thread. True if there is a rest.
+    pub(super) fn wake(&mut self, shield: &mut Shield) -> bool {
+        // Where too much is under way on this stack, wakers are part of the rest.
+        if let Some(level) = Level::enter() {
+            self.wake_now(shield);
+            level.leave(shield);
+        }
+        !self.is_empty()
+    }
+
+    fn wake_now(&mut self, shield: &mut Shield) {
         while let Some(signal) = self.signals.pop() {
             // SAFETY: ours to tell.
             shield.run(|| unsafe { Signal::wake(signal) });
             // SAFETY: ours to tell, and popped.
             shield.run(|| unsafe { Signal::told(signal) });
         }
+    }
+
+    fn tell_now(mut self, shield: &mut Shield) {
+        self.wake_now(shield);
         self.ends.say(|event| {
             shield.run(event);
         });

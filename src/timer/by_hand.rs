@@ -5,6 +5,7 @@
 
 use super::{Cell, Surface, Target, Timers, pool};
 use crate::clock::{NEVER, Tick};
+use crate::shield::Shield;
 use crate::sync::reclaim::Guard;
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 use std::fmt;
@@ -46,6 +47,10 @@ unsafe impl Target for Alarm {
         for (fired, number) in told {
             fired.lock().unwrap().push(number);
         }
+    }
+
+    fn wake(_: &mut Self::Told) -> bool {
+        true
     }
 }
 
@@ -134,7 +139,13 @@ impl Engine {
 
     /// A pass: fires what is due. When to come back, and the alarms that were fired, in order.
     pub fn turn(&mut self, now: u64, tidy: bool) -> (u64, Vec<usize>) {
-        let next = self.timers().pass(now, tidy).next;
+        let next = {
+            let mut passed = self.timers().pass(now, tidy);
+            let mut shield = Shield::new();
+            passed.tell(&mut shield);
+            shield.finish();
+            passed.next
+        };
         (next, std::mem::take(&mut *self.fired.lock().unwrap()))
     }
 

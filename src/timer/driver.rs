@@ -5,14 +5,16 @@
 //!
 //! Its invariants are those of [`Driver`](super::runner).
 
+use super::calls::Seat;
 use super::runner::Runner;
+use super::turn::outlive;
 use super::{Target, Timers, slab};
 use crate::clock::{self, NEVER, Tick};
 use crate::config;
 use crate::shield::Shield;
 use crate::sync::{Ordering, thread};
 use std::time::Duration;
-use std::{process, ptr};
+use std::{mem, process, ptr};
 
 /// Dead cells in nurseries wait this long for the driver, if nobody arms there any more.
 const TIDY: u64 = 1_000_000_000;
@@ -65,11 +67,19 @@ impl<T: Target> Timers<T> {
     }
 
     fn spawn(&'static self) -> std::io::Result<()> {
+        self.spawn_named(NAME, move || self.run()).map(drop)
+    }
+
+    pub(super) fn spawn_named(
+        &self,
+        name: &str,
+        run: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<thread::JoinHandle<()>> {
         #[cfg(test)]
         if self.driver.refuse.load(Ordering::Relaxed) {
             return Err(std::io::Error::other("refused by a test"));
         }
-        thread::Builder::new().name(NAME.into()).spawn(move || self.run()).map(drop)
+        thread::Builder::new().name(name.into()).spawn(run)
     }
 
     /// There is no start after all: every arm shall ask for one again.
@@ -86,25 +96,43 @@ impl<T: Target> Timers<T> {
 
     /// The thread.
     fn run(&'static self) {
-        let runner = Box::new(Runner { thread: thread::current(), process: process::id() });
+        let runner: *mut Runner = Box::into_raw(Box::new(Runner { thread: thread::current(), process: process::id() }));
+        // SAFETY: invariant 2.
+        let me = unsafe { &*runner };
         // ORDERING: timer-runner (writer); SeqCst for invariant 1.
-        self.driver.runner.store(Box::into_raw(runner), Ordering::SeqCst);
+        self.driver.runner.store(runner, Ordering::SeqCst);
+        // Invariant 1. Where the clock is stopped, who moves it fires.
+        outlive(|| self.tell_wakers(&mut self.pass(clock::running().unwrap_or(0), false)));
+        self.keep_driving(me, Seat::Own);
+    }
+
+    /// Does `drive` for ever. Marking and telling catch panics. What comes as far as here is our own bug: it shall not cost
+    /// the process its other deadlines, nor all of a processor.
+    pub(super) fn keep_driving(&'static self, me: &'static Runner, seat: Seat) {
         loop {
-            // Marking and telling catch panics. What comes as far as here is our own bug: it shall not cost the
-            // process its other deadlines, nor all of a processor.
             let mut shield = Shield::new();
-            shield.run(|| self.drive());
+            shield.run(|| self.drive(me, seat));
             shield.absorb();
             thread::park_timeout(Duration::from_nanos(RETRY));
         }
     }
 
-    fn drive(&self) {
+    fn drive(&'static self, me: &'static Runner, seat: Seat) {
         let driver = &self.driver;
-        // Invariant 1. Where the clock is stopped, who moves it fires.
-        self.pass(clock::running().unwrap_or(0), false);
         let mut tidy_at = NEVER;
+        let mut passed = false;
         loop {
+            if seat == Seat::Own {
+                self.call(me);
+            }
+            if !driver.is(me) {
+                // What our last pass found, or left to be called, may be news to who drives now.
+                if mem::take(&mut passed) {
+                    self.nudge();
+                }
+                thread::park();
+                continue;
+            }
             let Some(now) = clock::running() else {
                 thread::park();
                 continue;
@@ -124,7 +152,10 @@ impl<T: Target> Timers<T> {
                     // ORDERING: none, as above. Before the pass, so that a hint given during the pass stays.
                     driver.tidying.store(false, Ordering::Relaxed);
                 }
-                if self.pass(now, tidy).untidy && tidy {
+                let mut left = self.pass(now, tidy);
+                passed = true;
+                self.tell_wakers(&mut left);
+                if left.untidy && tidy {
                     // ORDERING: none, as above.
                     driver.tidying.store(true, Ordering::Relaxed);
                     tidy_at = now.saturating_add(TIDY);
@@ -135,14 +166,13 @@ impl<T: Target> Timers<T> {
                 } else {
                     thread::park_timeout(Duration::from_nanos(wake - now));
                 }
-                // ORDERING: none. A statistic, written by this thread only.
-                driver.wakeups.store(driver.wakeups.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                // ORDERING: none. A statistic.
+                driver.wakeups.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
 
-    /// The clock goes on: the driver may be asleep without a limit.
-    #[cfg(feature = "test-util")]
+    /// Wakes the driver, to look again: the clock goes on, or somebody else has made a pass.
     pub(crate) fn nudge(&self) {
         if let Some(runner) = self.driver.runner() {
             runner.thread.unpark();
@@ -150,12 +180,16 @@ impl<T: Target> Timers<T> {
     }
 
     /// For whoever is about to wait for a deadline: fires what is due if there is no driver. Returns until when the
-    /// caller may sleep before it calls again; [`NEVER`] while a driver runs.
+    /// caller may sleep before it calls again; [`NEVER`] while a driver runs that is not the caller.
     pub(crate) fn help(&'static self, now: Tick) -> Tick {
         if self.driver.manual {
             return NEVER;
         }
         match self.driver.runner() {
+            // A waker on the driver's own thread waits: nobody else would fire what it waits for.
+            Some(runner) if runner.process == process::id() && runner.thread.id() == thread::current().id() => {
+                self.turn(now)
+            }
             Some(runner) if runner.process == process::id() => NEVER,
             Some(_) => {
                 self.after_fork_child();
@@ -189,11 +223,12 @@ impl<T: Target> Timers<T> {
         for shard in &self.shards {
             lost |= shard.after_fork();
         }
+        lost |= self.calls_after_fork();
         if lost {
             driver
                 .report("ripcord: deadlines that another thread was handling at the fork are lost in the child".into());
         }
-        if !self.is_idle() {
+        if !self.is_idle() || self.has_calls() {
             self.start();
         }
     }

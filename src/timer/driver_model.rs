@@ -2,6 +2,7 @@
 
 use super::{Target, Timers};
 use crate::clock::Tick;
+use crate::shield::Shield;
 use crate::sync::Ordering;
 
 impl<T: Target> Timers<T> {
@@ -26,9 +27,11 @@ impl<T: Target> Timers<T> {
     /// A run ends: the dead are swept out, and the pools go back. Panics if a cell is queued still.
     pub(crate) fn wind_up(&self) {
         // Each look is cut short where a look at thousands would be.
+        let mut shield = Shield::new();
         for _ in 0..4 {
-            self.pass(crate::clock::now(), true);
+            self.pass(crate::clock::now(), true).tell(&mut shield);
         }
+        shield.absorb();
         assert_eq!(self.census(), (0, 0), "a cell is queued still");
         for shard in &self.shards {
             shard.pool().clear();

@@ -28,6 +28,8 @@
 
 #[cfg(all(feature = "fuzz", not(feature = "loom")))]
 pub mod by_hand;
+#[cfg(not(feature = "loom"))]
+mod calls;
 mod cell;
 #[cfg_attr(feature = "loom", path = "driver_model.rs")]
 mod driver;
@@ -44,6 +46,8 @@ mod slab;
 #[cfg(all(test, feature = "loom", not(feature = "shuttle")))]
 #[path = "slab.rs"]
 mod slab_modeled;
+#[cfg(not(feature = "loom"))]
+mod stand_in;
 mod turn;
 
 #[cfg(all(test, feature = "loom", not(feature = "shuttle")))]
@@ -74,7 +78,7 @@ use std::ptr::NonNull;
 /// it returned `Surfacing`, until every guard pinned at that time is gone.
 pub(crate) unsafe trait Target: Sized + Send + Sync + 'static {
     /// What the marking left to be told: claimed wakers and callbacks.
-    type Told: Default;
+    type Told: Default + Send;
 
     /// The key under which the cell was queued has passed. Marks the target ended if its own deadline has passed too,
     /// and puts who is to hear of it into `told`. Runs no user code. May disarm, but not
@@ -85,8 +89,13 @@ pub(crate) unsafe trait Target: Sized + Send + Sync + 'static {
     /// Called by the engine only: pinned by `guard`, the cell's claim held. `now` is the pass's clock.
     unsafe fn surface(this: NonNull<Self>, now: Tick, guard: &Guard, told: &mut Self::Told) -> Surface;
 
-    /// Runs user code, unpinned and outside locks, once for all that one pass has marked. Catches panics itself.
+    /// Runs user code, unpinned and outside locks, once for all that one pass has marked. The first
+    /// panic goes on from here when everybody has been told.
     fn tell(told: Self::Told);
+
+    /// The part of [`tell`](Self::tell) that should be quick: wakes who waits. True if there is more to tell. Catches
+    /// panics itself.
+    fn wake(told: &mut Self::Told) -> bool;
 }
 
 /// What became of a target whose cell surfaced.
@@ -128,6 +137,8 @@ pub(crate) struct Timers<T: Target> {
     /// One pass at a time marks; it has its tools in here.
     hands: ForkLock<Hands>,
     driver: Driver,
+    #[cfg(not(feature = "loom"))]
+    calls: ForkLock<calls::Calls<T::Told>>,
     target: PhantomData<fn(NonNull<T>)>,
 }
 
@@ -152,6 +163,8 @@ impl<T: Target> Timers<T> {
             shards: (0..shard_count()).map(|_| Shard::new()).collect(),
             hands: ForkLock::new(),
             driver,
+            #[cfg(not(feature = "loom"))]
+            calls: ForkLock::new(),
             target: PhantomData,
         }
     }

@@ -13,6 +13,8 @@
 //! 1. The thread publishes itself before its first pass. So who finds no pointer here after queueing a cell was
 //!    before that pass, which finds the cell.
 //! 2. A published `Runner` is never freed: the few bytes of each start are the price of a lock-free wake-up.
+//! 3. From pointer to pointer it goes under the lock of [`Calls`](super::calls) only, and whoever it goes to looks at
+//!    `next_wake` afterwards.
 
 use crate::config;
 use crate::shield::Shield;
@@ -73,6 +75,11 @@ impl Driver {
         let runner = self.runner.load(Ordering::SeqCst);
         // SAFETY: invariant 2.
         (!runner.is_null() && runner != starting()).then(|| unsafe { &*runner })
+    }
+
+    /// Whether `runner` is the one that drives.
+    pub(super) fn is(&self, runner: &Runner) -> bool {
+        self.runner().is_some_and(|seated| ptr::eq(seated, runner))
     }
 
     /// Asked by counted arms: true if the thread has to be told that nurseries fill up.

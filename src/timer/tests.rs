@@ -51,6 +51,10 @@ unsafe impl Target for Probe {
     fn tell(told: Self::Told) {
         assert!(!told.contains(&true), "a callback that panics");
     }
+
+    fn wake(told: &mut Self::Told) -> bool {
+        told.contains(&true)
+    }
 }
 
 /// The owner of a probe; dropping it disarms and frees.

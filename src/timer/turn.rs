@@ -4,7 +4,7 @@
 //!   collect   each shard in turn, under its lock: what is due leaves the queue for the pass's hands
 //!   mark      in the order of the keys, pinned, no shard's lock held: claim, surface, let go or put back
 //!   publish   next_wake becomes the earliest key left; then all shards are looked at again (timer-arm)
-//!   tell      unlocked and unpinned: user code
+//!   tell      unlocked and unpinned: user code; the driver's own way is in `stand_in`
 //! ```
 //!
 //! # Invariants
@@ -25,17 +25,39 @@ use std::ptr::NonNull;
 const BATCH: usize = 64;
 
 /// What a pass left behind.
-pub(super) struct Passed {
+#[must_use]
+pub(super) struct Passed<T: Target> {
     /// Nothing is due before this.
     pub(super) next: Tick,
     /// Cells wait in nurseries.
     pub(super) untidy: bool,
+    /// What is to be told, if anything has fired.
+    pub(super) told: Option<T::Told>,
+}
+
+impl<T: Target> Passed<T> {
+    /// Tells everything here, behind the caller's shield.
+    pub(super) fn tell(&mut self, shield: &mut Shield) {
+        if let Some(told) = self.told.take() {
+            shield.run(|| T::tell(told));
+        }
+    }
 }
 
 impl<T: Target> Timers<T> {
     /// Fires what is due at `now`; returns when to come back ([`NEVER`]: when something is armed).
     pub(crate) fn turn(&self, now: Tick) -> Tick {
-        self.pass(now, false).next
+        let mut shield = Shield::new();
+        let next = self.turn_behind(&mut shield, now);
+        shield.absorb();
+        next
+    }
+
+    /// [`turn`](Self::turn), for a caller who should hear of panics.
+    pub(crate) fn turn_behind(&self, shield: &mut Shield, now: Tick) -> Tick {
+        let mut passed = self.pass(now, false);
+        passed.tell(shield);
+        passed.next
     }
 
     /// The earliest key that is queued, or something earlier. A pass at that time or later removes it.
@@ -44,8 +66,8 @@ impl<T: Target> Timers<T> {
         self.shards.iter().map(|shard| shard.look().0).min().unwrap_or(NEVER)
     }
 
-    /// One pass. `tidy`: clears the nurseries too.
-    pub(super) fn pass(&self, now: Tick, tidy: bool) -> Passed {
+    /// One pass, up to the telling. `tidy`: clears the nurseries too.
+    pub(super) fn pass(&self, now: Tick, tidy: bool) -> Passed<T> {
         let mut told = T::Told::default();
         let mut hands = self.hands.lock();
         let mut next = NEVER;
@@ -71,10 +93,7 @@ impl<T: Target> Timers<T> {
             self.next_wake.fetch_min(missed, Ordering::SeqCst);
         }
         drop(hands);
-        if fired {
-            outlive(|| T::tell(told));
-        }
-        Passed { next: next.min(missed), untidy: !tidied }
+        Passed { next: next.min(missed), untidy: !tidied, told: fired.then_some(told) }
     }
 
     /// Marks everything in hand, in the order of the keys. What is put back is found by the second look.
@@ -121,7 +140,7 @@ impl<T: Target> Timers<T> {
 }
 
 /// Runs what must not take the pass with it.
-fn outlive(run: impl FnOnce()) {
+pub(super) fn outlive(run: impl FnOnce()) {
     let mut shield = Shield::new();
     shield.run(run);
     shield.absorb();

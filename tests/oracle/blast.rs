@@ -1,5 +1,5 @@
 //! Panics: functions, wakers, and the drops of values, causes and functions may panic in a script. The first panic goes
-//! on from the call that ran it, when everything else is done; in what fires as time passes, from nowhere.
+//! on from the call that ran it, when everything else is done; in what fires as time passes, from the call that lets it.
 #![cfg(not(feature = "loom"))]
 
 use std::collections::BTreeMap;
@@ -98,19 +98,9 @@ impl Fuses {
 
     /// A call that may run what panics. None: it panicked, as it must.
     pub(crate) fn call<R>(&self, f: impl FnOnce() -> R) -> Option<R> {
-        self.check(f, |first| first)
-    }
-
-    /// The same for what fires as time passes: nobody hears of a panic there.
-    pub(crate) fn absorbing(&self, f: impl FnOnce()) {
-        self.check(f, |_| None);
-    }
-
-    fn check<R>(&self, f: impl FnOnce() -> R, must: impl FnOnce(Option<usize>) -> Option<usize>) -> Option<R> {
         let before = self.raised.lock().unwrap().len();
         let outcome = catch_unwind(AssertUnwindSafe(f));
-        let first = self.raised.lock().unwrap().get(before).map(|first| first.0);
-        let must = must(first);
+        let must = self.raised.lock().unwrap().get(before).map(|first| first.0);
         let (result, is) = match outcome {
             Ok(result) => (Some(result), None),
             Err(payload) => match payload.downcast::<Number>() {

@@ -81,17 +81,17 @@ pub(crate) fn pass(world: &mut World, script: &mut Script) -> Result<bool, Strin
 /// So much later, as the model has it: each deadline on the way ends what is live of its context.
 fn pass_until(world: &mut World, goal: Instant, at_once: bool) -> Outcome {
     if at_once {
-        world.fuses.absorbing(|| advance(goal - now()));
+        world.fuses.call(|| advance(goal - now()));
     }
     while let Some((at, id)) = world.model.pending().first().copied().filter(|(at, _)| *at <= goal) {
         world.fired += usize::from(world.model.fire(id));
         if !at_once {
-            world.fuses.absorbing(|| advance(at - now()));
+            world.fuses.call(|| advance(at - now()));
             world.compare_ends()?;
         }
     }
     if !at_once {
-        world.fuses.absorbing(|| advance(goal - now()));
+        world.fuses.call(|| advance(goal - now()));
     }
     if now() == goal { Ok(()) } else { Err(format!("the clock is at {:?}, must be at {goal:?}", now())) }
 }

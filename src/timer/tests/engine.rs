@@ -126,6 +126,36 @@ fn a_panic_while_telling_does_not_stop_the_driver() {
 }
 
 #[test]
+fn the_seat_comes_back_from_the_stand_in_and_stays_where_there_is_none() {
+    fn bomb(timers: &'static Timers<Probe>) {
+        let bomb = Handle::with(timers, None, true, false);
+        bomb.arm(after(1));
+        bomb.wait();
+    }
+    let timers = engine();
+    Handle::armed(timers, after(1)).wait();
+    let seated = timers.driver.runner().unwrap();
+    timers.driver.refuse.store(true, Ordering::Relaxed);
+    for _ in 0..3 {
+        bomb(timers);
+        Handle::armed(timers, after(1)).wait();
+        assert!(timers.driver.is(seated));
+    }
+    timers.driver.refuse.store(false, Ordering::Relaxed);
+    for _ in 0..100 {
+        bomb(timers);
+        Handle::armed(timers, after(0)).wait();
+    }
+    let mut looks = 0;
+    while !timers.driver.is(seated) {
+        std::thread::sleep(Duration::from_millis(1));
+        looks += 1;
+        assert!(looks < 60_000, "the stand-in sits there still");
+    }
+    assert_eq!(seated.thread.name(), Some("ripcord-timer"));
+}
+
+#[test]
 fn a_target_that_panics_costs_nobody_else_a_deadline() {
     let timers = engine();
     let at = after(20);
