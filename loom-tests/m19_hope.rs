@@ -35,6 +35,25 @@ fn three_relays_let_go() {
     });
 }
 
+/// Whoever goes down into the relay must see who sits there, though the last handle was another thread's.
+#[test]
+fn function_comes_with_a_handle_that_is_not_the_last() {
+    explore("M19 function comes, its handle goes first", preemptions(2, Some(3)), || {
+        let parent = root();
+        let (child, handle) = parent.0.with_cancel();
+        let coming = loom::thread::spawn(move || {
+            let counts = hopeful(&child);
+            drop(child);
+            counts
+        });
+        let last = loom::thread::spawn(move || drop(handle));
+        drop(parent);
+        let (calls, dropped) = coming.join().unwrap();
+        last.join().unwrap();
+        assert_eq!((calls.get(), dropped.get()), (0, 1), "dropped unrun, once");
+    });
+}
+
 #[test]
 fn merged_relay_loses_both() {
     explore("M19 both parents of a merge go", ALL, || {
