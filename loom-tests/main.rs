@@ -39,3 +39,4 @@ mod m22_values;
 mod m23_attached;
 mod m24_guards;
 mod m25_gates;
+mod m26_late;

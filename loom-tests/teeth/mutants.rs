@@ -146,7 +146,19 @@ mutants! {
     "gate: past the gates without opening them", ["m25_gates::past_both_gates"], "slots/mod.rs":
         "if !open.include(Gates::BOTH) && «!owner.open(Gates::BOTH)» {" => "false";
     "gate: one gate does for two", ["m01_register::child_behind_the_gate"], "slots/mod.rs":
-        "if «!open.include(Gates::BOTH)» && open_behind" => "!open.include(Gates::FIRST)";    "waker: not in place when the slot is taken", ["m14_signal::first_poll"], "signal.rs":
+        "if «!open.include(Gates::BOTH)» && open_behind" => "!open.include(Gates::FIRST)";
+    "gate: who comes too late and was found is told that it came in time", ["m26_late::child_is_found_and_not_marked",
+        "m26_late::merge_is_found_and_not_marked"], "slots/mod.rs":
+        "    } else {
+        Ok(«Seated::Late»)" => "Seated::InTime";
+    "gate: a child that was found too late is left to whoever found it", ["m26_late::child_is_found_and_not_marked"],
+        "node/spawn.rs":
+        "«fresh.end_late(parent);»" => "";
+    "gate: a merge that was found too late is left to whoever found it", ["m26_late::merge_is_found_and_not_marked"],
+        "node/spawn.rs":
+        "Ok(Seated::Late) => «node.end_late(parent)»," => "";
+
+    "waker: not in place when the slot is taken", ["m14_signal::first_poll"], "signal.rs":
         "waker: UnsafeCell::new(«Some(waker)»)," => "drop(waker); None";
     "waker: another one does not come in its place", ["m17_waker_change::second_poll_with_another_waker"],
         "node/registering.rs":

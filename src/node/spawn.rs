@@ -206,6 +206,7 @@ unsafe fn publish(node: NonNull<Node>, above: NonNull<Node>, reminder: Option<No
     // SAFETY: just made, not published: the tries to publish it write its seat.
     let fresh = unsafe { &*node.as_ptr().cast_const() };
     let placed = |seat| {
+        fresh.canary.touch();
         fresh.seat.with_mut(|own| {
             // SAFETY: a try that failed published nothing, so the node is still ours alone.
             unsafe { *own = Some(seat) };
@@ -247,6 +248,7 @@ unsafe fn join(node: &Node, other: NonNull<Node>) {
     // SAFETY: freed with the node.
     let part = unsafe { extra.as_ref() };
     let set = |link| {
+        node.canary.touch();
         part.link.with_mut(|own| {
             // SAFETY: nobody reads the link before a handle is returned or it is published in `other`'s slots.
             unsafe { *own = link };
