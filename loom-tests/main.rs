@@ -40,3 +40,4 @@ mod m23_attached;
 mod m24_guards;
 mod m25_gates;
 mod m26_late;
+mod m27_rover;
