@@ -2,6 +2,7 @@
 //! open, and the canceler goes by. Who comes too late stands up, unless it was found.
 
 use crate::support::{ALL, both, explore, preemptions, root, said};
+use ripcord::loom_support;
 
 #[test]
 fn at_an_open_gate() {
@@ -45,6 +46,29 @@ fn waiter_comes_as_another_opens_and_cancels() {
                 assert!(child.is_done());
             },
         );
+    });
+}
+
+/// The tag of one canceler keeps the other from writing: what it has read is all that it knows of who sits there.
+#[test]
+fn found_by_two() {
+    explore("M25 found by two", preemptions(2, None), || {
+        let (parent, handle) = root();
+        drop(parent.with_cancel());
+        let (one, other) = (handle.clone(), handle);
+        let one = loom::thread::spawn(move || {
+            one.cancel();
+            one
+        });
+        let other = loom::thread::spawn(move || {
+            other.cancel();
+            other
+        });
+        // Where it has seen that the seat is free.
+        loom_support::linger(0b1);
+        let (child, _own) = parent.with_cancel();
+        let _handles = (one.join().unwrap(), other.join().unwrap());
+        assert!(child.is_done());
     });
 }
 

@@ -1,10 +1,13 @@
 //! M26: too late for the second gate, and found. One canceler has gone by before the seat was taken, and returns; another, as slow
 //! as the first was quick, finds who sits there and has not come to marking it.
 
+#[cfg(not(crossbeam_loom))]
 use crate::support::{explore, preemptions, root};
+#[cfg(not(crossbeam_loom))]
 use ripcord::{CancelHandle, Context, loom_support};
 
 /// Whatever is derived from a context by now: when a cancel of that has returned, it has ended.
+#[cfg(not(crossbeam_loom))]
 fn is_late(name: &str, derive: fn(&Context) -> (Context, CancelHandle)) {
     explore(name, preemptions(1, Some(2)), move || {
         let (parent, handle) = root();
@@ -30,11 +33,13 @@ fn is_late(name: &str, derive: fn(&Context) -> (Context, CancelHandle)) {
     });
 }
 
+#[cfg(not(crossbeam_loom))]
 #[test]
 fn child_is_found_and_not_marked() {
     is_late("M26 child is found, and not marked", Context::with_cancel);
 }
 
+#[cfg(not(crossbeam_loom))]
 #[test]
 fn merge_is_found_and_not_marked() {
     is_late("M26 merge is found, and not marked", |parent| Context::background().with_cancel_from(parent));

@@ -67,6 +67,9 @@ mutants! {
         "slots/shard.rs":
         "if let Some(taken) = «slots.iter().position(|slot| !slot.seal())» {" =>
         "slots.iter().position(Slot::is_occupied)";
+    "rover: does not heed who walks", ["m11_append::two_leave_and_tidy"], "slots/shard.rs":
+        "if «addr_bits(seen, ROVING) != 0»
+            ||" => "false";
     "hint: not cleared before its block is retired", ["m11_append::block_is_retired_as_the_last_leaves"],
         "slots/shard.rs":
         "if «NonNull::new(hint.cast::<Slot>()).is_some_and(|slot| Block::around(slot) == block)» {" => "false";
