@@ -57,7 +57,7 @@ fn function_runs_once() {
 
 #[test]
 fn function_of_an_ended_context_waits_for_nobody() {
-    explore("M1 function registers after the end", ALL, || {
+    explore("M1 function registers after the end", preemptions(4, None), || {
         let (ctx, handle) = root();
         let calls = Count::default();
         let function = calls.call();

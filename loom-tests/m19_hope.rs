@@ -1,8 +1,9 @@
 //! M19: a function waits on a relay for an end that can no longer come. The mark above and the count below are two
 //! words, each written before the other is read, with a fence between: at least one side drops the function.
 
-use crate::support::{ALL, Count, Dropped, both, counted, explore, preemptions, root};
-use ripcord::Context;
+use crate::support::{ALL, Count, Dropped, both, counted, explore, explore_timed, preemptions, root, three};
+use ripcord::{Context, loom_support::turn};
+use std::time::Duration;
 
 /// A function on `ctx` that tells if it is called, or dropped.
 fn hopeful(ctx: &Context) -> (Count, Dropped) {
@@ -32,6 +33,46 @@ fn three_relays_let_go() {
         drop(middle);
         both(move || drop(top), move || drop(bottom));
         assert_eq!((calls.get(), dropped.get()), (0, 1), "dropped unrun, once");
+    });
+}
+
+/// Whoever goes down into the relay must see who sits there, though the last handle was another thread's.
+#[test]
+fn function_comes_with_a_handle_that_is_not_the_last() {
+    explore("M19 function comes, its handle goes first", preemptions(2, Some(3)), || {
+        let parent = root();
+        let (child, handle) = parent.0.with_cancel();
+        let coming = loom::thread::spawn(move || {
+            let counts = hopeful(&child);
+            drop(child);
+            counts
+        });
+        let last = loom::thread::spawn(move || drop(handle));
+        drop(parent);
+        let (calls, dropped) = coming.join().unwrap();
+        last.join().unwrap();
+        assert_eq!((calls.get(), dropped.get()), (0, 1), "dropped unrun, once");
+    });
+}
+
+/// A relay with a deadline is not hopeless, whoever set it, and whichever handle went last.
+#[test]
+fn deadline_comes_with_a_handle_that_is_not_the_last() {
+    explore_timed("M19 deadline comes, its handle goes first", preemptions(3, Some(4)), || {
+        let parent = root();
+        let (child, handle) = parent.0.with_cancel();
+        let (calls, dropped) = hopeful(&child);
+        three(
+            move || {
+                assert!(handle.reset_timeout(Duration::from_nanos(5)));
+                drop(handle);
+            },
+            move || drop(child),
+            || drop(parent),
+        );
+        assert_eq!((calls.get(), dropped.get()), (0, 0), "its time is to come");
+        let _ = turn(5);
+        assert_eq!((calls.get(), dropped.get()), (1, 1));
     });
 }
 

@@ -39,3 +39,5 @@ mod m22_values;
 mod m23_attached;
 mod m24_guards;
 mod m25_meeting;
+mod m26_late;
+mod m27_rover;

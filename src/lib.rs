@@ -101,6 +101,13 @@ pub mod loom_support {
         sync::tidy(always);
     }
 
+    /// The calling thread lets others go on when it next touches a context (bit 0), when it does so once more (bit 1), and so
+    /// on. A registrant touches its own between its look at a slot and its compare-and-swap, a canceler each one that it has
+    /// found, before it marks it.
+    pub fn linger(touches: u64) {
+        sync::linger(touches);
+    }
+
     /// One pass of the timer, as its thread would make it at this time. Says when it would come back.
     pub fn turn(nanos: u64) -> u64 {
         node::timers().turn(clock::at(nanos)) - clock::at(0)

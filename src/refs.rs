@@ -36,7 +36,9 @@ impl RefCount {
         // ORDERING: last-ref (reader). If one is left it is ours, and nobody can add to it: the read-modify-write that
         // would tell us so is saved. Acquire pairs with the releases below.
         if self.0.load(Ordering::Acquire) == 1 {
-            self.0.store(0, Ordering::Relaxed);
+            // ORDERING: hope (writer). A plain store hands on nothing of the releases before it, and whoever finds a relay without
+            // owners goes down to those whom they have registered.
+            self.0.store(0, Ordering::Release);
             return true;
         }
         // ORDERING: last-ref (both ends). Release hands what this owner did to the last one; the last one acquires.

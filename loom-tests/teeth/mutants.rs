@@ -49,6 +49,9 @@ mutants! {
         "slots/shard.rs":
         "if let Some(taken) = «slots.iter().position(|slot| !slot.seal())» {" =>
         "slots.iter().position(Slot::is_occupied)";
+    "rover: does not heed who walks", ["m11_append::two_leave_and_tidy"], "slots/shard.rs":
+        "if «addr_bits(seen, ROVING) != 0»
+            ||" => "false";
     "hint: not cleared before its block is retired", ["m11_append::block_is_retired_as_the_last_leaves"],
         "slots/shard.rs":
         "if «NonNull::new(hint.cast::<Slot>()).is_some_and(|slot| Block::around(slot) == block)» {" => "false";
@@ -128,9 +131,13 @@ mutants! {
         "if «unsafe { seat.slot().as_ref() }.leave_untagged(entry)» {" => "false";
     "meet: who found the end stands up although it was found", ["m25_meeting::second_comer_cancels"], "slots/mod.rs":
         "if «unsafe { seat.slot().as_ref() }.leave_untagged(entry)» {" => "{ unsafe { seat.slot().as_ref() }.leave_untagged(entry); true }";
-    "meet: who came late is left to who found it", ["m25_meeting::who_comes_late_is_not_left_to_who_found_it"],
-        "node/spawn.rs":
-        "«self.end(bequest(parent));»" => "let _ = bequest(parent);";
+    "meet: who came late and was found is told that it came in time", ["m26_late::child_is_found_and_not_marked",
+        "m26_late::merge_is_found_and_not_marked"], "slots/mod.rs":
+        "Ok(«Seated::Late»)" => "Seated::InTime";
+    "meet: a child that came late is left to who found it", ["m26_late::child_is_found_and_not_marked"], "node/spawn.rs":
+        "«fresh.end_late(parent);»" => "";
+    "meet: a merge that came late is left to who found it", ["m26_late::merge_is_found_and_not_marked"], "node/spawn.rs":
+        "Ok(Seated::Late) => «node.end_late(parent)»," => "";
 
     // waker: who waits.
     "waker: not in place when the slot is taken", ["m14_signal::first_poll"], "signal.rs":

@@ -25,8 +25,15 @@ pub(crate) const KILLED: &[(&str, &[&str])] = &[
     ("node/release.rs give_up_hope hope#1 fence", &["m19_hope::two_relays_let_go"]),
     ("node/release.rs enter hope#2 fence", &["m19_hope::three_relays_let_go"]),
     ("refs.rs release last-ref#1 Acquire>Relaxed", &["m10_last_reference::two_handles"]),
-    ("refs.rs release last-ref#2 AcqRel>Acquire", &["m10_last_reference::two_handles"]),
-    ("refs.rs release last-ref#2 AcqRel>Release", &["m10_last_reference::two_handles"]),
+    (
+        "refs.rs release hope#2 Release>Relaxed",
+        &[
+            "m19_hope::deadline_comes_with_a_handle_that_is_not_the_last",
+            "m19_hope::function_comes_with_a_handle_that_is_not_the_last",
+        ],
+    ),
+    ("refs.rs release last-ref#3 AcqRel>Acquire", &["m10_last_reference::two_handles"]),
+    ("refs.rs release last-ref#3 AcqRel>Release", &["m10_last_reference::two_handles"]),
     ("shutdown/shared.rs leave guards#1 AcqRel>Release", &["m24_guards::two_leave_and_a_third_looks"]),
     (
         "shutdown/shared.rs drop guards#1 AcqRel>Release",
@@ -39,14 +46,18 @@ pub(crate) const KILLED: &[(&str, &[&str])] = &[
     ("slots/shard.rs take hint#1 Acquire>Relaxed", &["m11_append::hint_leads_to_a_new_block"]),
     ("slots/shard.rs take chain#2 Acquire>Relaxed", &["m11_append::two_make_the_first_block"]),
     ("slots/shard.rs push chain#1 AcqRel>Acquire", &["m11_append::first_block_while_canceled"]),
+    ("slots/shard.rs rove rover#1 Acquire>Relaxed", &["m27_rover::walk_goes_on_from_a_new_block"]),
+    ("slots/shard.rs first chain#1 Acquire>Relaxed", &["m27_rover::walk_begins_at_a_new_block"]),
     ("slots/slot.rs take seat#2 AcqRel>Acquire", &["m25_meeting::at_a_used_slot"]),
     (
         "slots/slot.rs leave vacate#1 AcqRel>Acquire",
         &["m22_values::tree_below_a_value", "m19_hope::three_relays_let_go"],
     ),
+    ("slots/slot.rs leave vacate#1 AcqRel>Release", &["m04_orphan::ended_parent_and_child"]),
     ("slots/slot.rs leave_closed vacate#1 AcqRel>Acquire", &["m04_orphan::ended_parent_and_child"]),
     ("slots/slot.rs leave_untagged vacate#1 Release>Relaxed", &["m04_orphan::parent_and_child"]),
     ("slots/slot.rs orphan vacate#1 Acquire>Relaxed", &["m04_orphan::parent_and_child"]),
+    ("slots/slot.rs orphan orphan#2 AcqRel>Acquire", &["m04_orphan::ended_parent_and_child"]),
     ("slots/slot.rs orphan orphan#3 Acquire>Relaxed", &["m04_orphan::parent_and_child"]),
     ("slots/slot.rs seal vacate#1 Acquire>Relaxed", &["m11_append::block_is_retired_as_the_last_leaves"]),
     ("state.rs is_done end#1 Acquire>Relaxed", &["m09_born_ended::the_end_shows_what_was_before"]),
@@ -59,6 +70,11 @@ pub(crate) const KILLED: &[(&str, &[&str])] = &[
     ("sync/reclaim.rs retire epoch-retire#1 Release>Relaxed", &["m08_helping::above_and_below_while_the_leaf_goes"]),
     ("sync/reclaim.rs drop epoch-unpin#1 AcqRel>Acquire", &["m03_leave::child_leaves"]),
     ("sync/reclaim.rs drop epoch-unpin#1 AcqRel>Release", &["m03_leave::child_leaves"]),
+    (
+        "slots/slot.rs close seat#1 Acquire>Relaxed",
+        &["m26_late::child_is_found_and_not_marked", "m25_meeting::found_by_two"],
+    ),
+    ("slots/slot.rs close closed#2 AcqRel>Release", &["m17_waker_change::second_poll_with_another_waker"]),
     ("timer/cell.rs see_last_touch timer-free#1 Acquire>Relaxed", &["timer::models::dead_and_deallocated"]),
     ("timer/cell.rs release timer-claim#1 AcqRel>Acquire", &["timer::models::dead_and_deallocated"]),
     ("timer/cell.rs release timer-claim#1 AcqRel>Release", &["timer::models::fire_and_reuse"]),
@@ -100,13 +116,5 @@ pub(crate) const TOGETHER: &[(&[&str], &[&str])] = &[
             "node/foreign.rs poll_until_pending foreign#3 AcqRel>Release",
         ],
         &["m20_foreign::what_the_waker_did_is_seen"],
-    ),
-    (
-        &[
-            "slots/slot.rs close seat#1 Acquire>Relaxed",
-            "slots/slot.rs close closed#2 AcqRel>Release",
-            "slots/slot.rs close closed#3 Acquire>Relaxed",
-        ],
-        &["m25_meeting::at_a_used_slot"],
     ),
 ];

@@ -235,6 +235,8 @@ unsafe fn publish(node: NonNull<Node>, above: NonNull<Node>, reminder: Option<No
     // SAFETY: just made, not published: the tries to publish it write its seat.
     let fresh = unsafe { &*node.as_ptr().cast_const() };
     let placed = |seat| {
+        // Nothing outside the models, some of which stop here: between the look at the slot and the compare-and-swap.
+        fresh.canary.touch();
         fresh.seat.with_mut(|own| {
             // SAFETY: a try that failed published nothing, so the node is still ours alone.
             unsafe { *own = Some(seat) };
@@ -276,6 +278,8 @@ unsafe fn join(node: &Node, other: NonNull<Node>) {
     // SAFETY: freed with the node.
     let part = unsafe { extra.as_ref() };
     let set = |link| {
+        // As in `publish`.
+        node.canary.touch();
         part.link.with_mut(|own| {
             // SAFETY: nobody reads the link before a handle is returned or it is published in `other`'s slots.
             unsafe { *own = link };

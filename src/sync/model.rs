@@ -39,6 +39,9 @@ impl Canary {
     }
 
     pub(crate) fn touch(&self) {
+        if lingers() {
+            thread::yield_now();
+        }
         self.alive.with(|alive| {
             // SAFETY: loom checks that no `kill` is concurrent; the cell's memory outlives the model's object (see `reclaim`).
             assert!(unsafe { *alive }, "touched after it was given back");
@@ -85,4 +88,20 @@ pub(crate) fn every_sixteenth() -> bool {
 /// From now on everybody tidies, or nobody does. Only while no other thread runs: it is no part of the schedule.
 pub(crate) fn tidy(always: bool) {
     TIDY.set(always);
+}
+
+// A bit for each of the next touches.
+crate::sync::thread_local! {
+    static LINGERING: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// The calling thread lets others go on when it touches a canary: bit 0 is for the next touch, bit 1 for the one after it. Loom does
+/// not count that as a preemption, so threads can be made to meet in the middle of their steps within a small bound.
+pub(crate) fn linger(touches: u64) {
+    LINGERING.with(|lingering| lingering.set(touches));
+}
+
+fn lingers() -> bool {
+    let touches = LINGERING.try_with(|lingering| lingering.replace(lingering.get() >> 1));
+    touches.is_ok_and(|touches| touches & 1 == 1)
 }
