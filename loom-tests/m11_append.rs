@@ -1,7 +1,7 @@
 //! M11: overflow. A block is pushed with its first entry inside: the push takes its seat.
 //! Empty blocks are sealed, unlinked and retired while others look for seats, leave, or walk the chain to cancel.
 
-use crate::support::{ALL, both, explore, preemptions, root};
+use crate::support::{ALL, Count, both, explore, preemptions, root};
 use ripcord::{CancelHandle, Context, loom_support};
 
 type Child = (Context, CancelHandle);
@@ -158,5 +158,58 @@ fn one_tidies_while_another_comes() {
         let new = coming.join().unwrap();
         handle.cancel();
         assert!(new.0.is_done() && all.iter().all(|(ctx, _)| ctx.is_done()), "sits where it was found");
+    });
+}
+
+/// The walk goes down from a block that is empty by the time it comes back, sealed, unlinked and retired.
+#[test]
+fn block_goes_while_the_walk_is_below_it() {
+    explore("M11 a block goes while the walk is below it", preemptions(3, Some(4)), || {
+        let (parent, handle) = root();
+        let (mut all, (old, own)) = one_sitter_in_the_old_block(&parent);
+        let below = old.with_cancel();
+        let new = all.pop().expect("six came");
+        let behind = all.iter().map(|(ctx, _)| ctx.clone()).collect::<Vec<_>>();
+        loom_support::set_tidy(true);
+        let ours = parent.clone();
+        both(
+            move || {
+                handle.cancel();
+                assert!(behind.iter().all(Context::is_done), "returned before the end");
+            },
+            move || {
+                drop((below, old, own));
+                drop(new);
+                drop(ours.with_cancel());
+            },
+        );
+    });
+}
+
+/// A function sits in a block, and before it has looked for the end it has been called, and its block given back.
+#[test]
+fn block_goes_before_its_function_looks() {
+    explore("M11 a block goes before its function looks", preemptions(3, None), || {
+        let (parent, handle) = root();
+        let calls = Count::default();
+        let mut all = vec![parent.with_cancel(), parent.with_cancel()];
+        // In the oldest of three blocks: told last, and its teller tidies.
+        drop(parent.after_func(calls.call()));
+        all.extend((0..5).map(|_| parent.with_cancel()));
+        // Two who tidy, and come again: the rover stands at the block in the middle, where nothing is unlinked.
+        loom_support::set_tidy(true);
+        for _ in 0..2 {
+            drop(all.pop());
+            all.push(parent.with_cancel());
+        }
+        loom_support::set_tidy(false);
+        // That one is empty, and the hint leads there.
+        drop(all.drain(3..5));
+        loom_support::set_tidy(true);
+        let function = calls.call();
+        both(move || handle.cancel(), || drop(parent.after_func(function)));
+        loom_support::set_tidy(false);
+        assert_eq!(calls.get(), 2, "each once");
+        assert!(all.iter().all(|(ctx, _)| ctx.is_done()));
     });
 }

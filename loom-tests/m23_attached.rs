@@ -54,6 +54,19 @@ fn first_use_as_it_ends() {
 }
 
 #[test]
+fn first_use_as_two_end_it() {
+    explore("M23 first use as two end it", preemptions(2, Some(3)), || {
+        let (ctx, handle) = root();
+        drop(ctx.with_cancel());
+        let other = handle.clone();
+        let (wakes, dropped) = (Count::default(), Dropped::default());
+        let mut hung = false;
+        three(move || handle.cancel(), move || other.cancel(), || hung = attach(&ctx, &wakes, &dropped));
+        assert_eq!(wakes.get(), usize::from(hung), "what hangs is told once, what does not hang never");
+    });
+}
+
+#[test]
 fn last_handle_goes_as_it_ends() {
     explore("M23 the last handle goes as it ends", ALL, || {
         let (parent, handle) = root();

@@ -97,10 +97,10 @@ impl Hook {
     }
 
     /// Before it is published: where it will sit.
-    pub(crate) fn place(&self, place: Option<Seat>) {
+    pub(crate) fn place(&self, place: Seat) {
         self.seat.with_mut(|seat| {
             // SAFETY: the hook is not published yet: a failed try published nothing.
-            unsafe { *seat = place };
+            unsafe { *seat = Some(place) };
         });
     }
 

@@ -52,6 +52,9 @@ mutants! {
     "rover: does not heed who walks", ["m11_append::two_leave_and_tidy"], "slots/shard.rs":
         "if «addr_bits(seen, ROVING) != 0»
             ||" => "false";
+    "epoch: a block is given back at once", ["m11_append::block_goes_while_the_walk_is_below_it"], "slots/shard.rs":
+        "«unsafe { guard.retire(block.as_ptr().cast(), Block::free) };»" =>
+        "let _ = guard; unsafe { Block::free(block.as_ptr().cast()) };";
     "hint: not cleared before its block is retired", ["m11_append::block_is_retired_as_the_last_leaves"],
         "slots/shard.rs":
         "if «NonNull::new(hint.cast::<Slot>()).is_some_and(|slot| Block::around(slot) == block)» {" => "false";
@@ -138,6 +141,13 @@ mutants! {
         "«fresh.end_late(parent);»" => "";
     "meet: a merge that came late is left to who found it", ["m26_late::merge_is_found_and_not_marked"], "node/spawn.rs":
         "Ok(Seated::Late) => «node.end_late(parent)»," => "";
+    "meet: a waiter that was found late is given back", ["m25_meeting::a_waiter_that_comes_late_is_woken",
+        "m25_meeting::a_late_waiter_changes_its_waker"], "node/registering.rs":
+        "if «node.slots.register(&node.state, Entry::new(Kind::Signal, signal), placed).is_ok()» {" =>
+        "matches!(node.slots.register(&node.state, Entry::new(Kind::Signal, signal), placed), Ok(crate::slots::Seated::InTime))";
+    "meet: a function that was found late is called by its owner", ["m25_meeting::a_function_that_comes_late_is_called_once",
+        "m11_append::block_goes_before_its_function_looks"], "node/registering.rs":
+        "if «!fresh.claim()» {" => "{ fresh.claim(); false }";
 
     // waker: who waits.
     "waker: not in place when the slot is taken", ["m14_signal::first_poll"], "signal.rs":

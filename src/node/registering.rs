@@ -127,6 +127,8 @@ impl Node {
 /// If the node has ended, the function comes back as a job for `run_now`: also while a canceler is still on its way to
 /// the slots, so that a function of a context that was seen to have ended never waits for another thread's walk.
 ///
+/// Whoever claims a hook makes it leave its slot: so who meets the end does not stand up before it has claimed it.
+///
 /// # Safety
 ///
 /// The caller holds a handle on the node.
@@ -139,14 +141,20 @@ where
     let node = unsafe { node.as_ref() };
     // SAFETY: both shares are ours.
     let fresh = unsafe { hook.as_ref() };
-    let placed = |seat| fresh.place(Some(seat));
-    if !node.is_done() && node.slots.register(&node.state, Hook::entry(hook), placed).is_ok() {
+    let placed = |seat| fresh.place(seat);
+    if !node.is_done() {
+        let _ = node.slots.sit(Hook::entry(hook), placed);
+        if !node.state.has_ended_meanwhile() {
+            return (hook, None);
+        }
+    }
+    if !fresh.claim() {
+        // A canceler has found it, and calls it: by now its seat may be gone.
         return (hook, None);
     }
-    fresh.place(None);
-    // Nobody else knows it, so nobody else can claim it.
-    let claimed = fresh.claim();
-    debug_assert!(claimed);
+    // SAFETY: claimed. Our handle keeps the owner, whom it did not have to count down.
+    let left = unsafe { Hook::vacate(hook) };
+    debug_assert!(left.is_none_or(|(_, left)| !left.orphan), "whoever registers holds a handle");
     // SAFETY: claimed; the slot's share goes with the job.
     (hook, Some(unsafe { Job::new(hook) }))
 }

@@ -81,14 +81,18 @@ impl SlotList {
 
     /// Registers an entry with the owner, whose state this is: constant time whatever the number of others, one
     /// compare-and-swap unless threads collide. `placed` tells the entry its seat before each try.
+    ///
+    /// For an entry that nobody but the registrant makes leave: so it can be told to stand up again.
     #[inline]
     pub(crate) fn register(&self, owner: &State, entry: Entry, placed: impl FnMut(Seat)) -> Result<Seated, Closed> {
         let seat = self.sit(entry, placed);
         if owner.has_ended_meanwhile() { stand_up(seat, entry) } else { Ok(Seated::InTime) }
     }
 
+    /// Takes a seat, and no more: the caller looks at the owner's state next. Whoever meets the entry may make it leave, and then
+    /// the seat's memory may be gone.
     #[inline]
-    fn sit(&self, entry: Entry, mut placed: impl FnMut(Seat)) -> Seat {
+    pub(crate) fn sit(&self, entry: Entry, mut placed: impl FnMut(Seat)) -> Seat {
         // ORDERING: table (reader).
         if let Some(desks) = desks(self.table.load(Ordering::Acquire)) {
             return sit_at_desk(desks, entry, &mut placed);
@@ -138,7 +142,7 @@ impl SlotList {
         }
     }
 
-    /// Whether nobody ever sat in it; for the owner's last handle.
+    /// Whether nobody ever sat in it; for the owner's last handle, and for who ends it.
     #[inline]
     pub(crate) fn is_virgin(&self) -> bool {
         self.inline[0].is_virgin()
@@ -208,7 +212,7 @@ impl SlotList {
 /// For whoever has taken a seat and found the end. No canceler has found it there: it stands up again.
 #[cold]
 fn stand_up(seat: Seat, entry: Entry) -> Result<Seated, Closed> {
-    // SAFETY: the occupied slot keeps the owner; the registrant has a handle besides.
+    // SAFETY: the registrant has a handle on the owner, and sits there still, which keeps a block.
     if unsafe { seat.slot().as_ref() }.leave_untagged(entry) { Err(Closed) } else { Ok(Seated::Late) }
 }
 
