@@ -15,7 +15,7 @@ fn child_leaves() {
     });
 }
 
-/// A node that somebody waited for, and nobody any more: the short way out, with a gate that was used.
+/// A node that somebody waited for, and nobody any more: the short way out, with a slot that was used.
 #[test]
 fn child_that_was_waited_for_leaves() {
     explore("M3 child that was waited for leaves", ALL, || {

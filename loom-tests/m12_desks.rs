@@ -1,5 +1,5 @@
-//! M12: an owner gets crowded and puts up desks, while it is canceled. A closed table word refuses the table; a table that
-//! came first is closed with everything at its desks.
+//! M12: an owner gets crowded and puts up desks, while it is canceled. Who sits down at a desk in time is found there, through
+//! a table that may be younger than the walk; who comes too late finds the end.
 
 use crate::support::{ALL, both, explore, preemptions, root};
 use ripcord::{CancelHandle, Context};

@@ -1,7 +1,6 @@
 //! The done signal: one waiting task or thread, allocated when it first waits.
 //!
-//! A signal sits in a slot of its context, so a context that nobody waits for carries nothing, and the word that says
-//! "nobody waits" is the word that the canceler closes.
+//! A signal sits in a slot of its context, so a context that nobody waits for carries nothing.
 //!
 //! # Another waker
 //!
@@ -10,8 +9,9 @@
 //!
 //! # Lost wake-ups
 //!
-//! Either the slot is taken before the canceler closes it: then the canceler finds the signal and its waker. Or the slot
-//! is closed first: then taking it fails, and the context has ended. A later poll with the same waker has nothing to do.
+//! Who has taken a slot looks at the context's state. It is live: then every canceler finds the signal, and its waker. It has
+//! ended: then the signal leaves the slot again, unless a canceler has found it, which will tell it. A later poll with the
+//! same waker has nothing to do.
 
 use crate::refs::RefCount;
 use crate::slots::Seat;

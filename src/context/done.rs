@@ -56,7 +56,7 @@ fn poll_end(ctx: &Context, waiting: &mut Option<Waiting>, cx: &mut task::Context
     if waiting.is_some() {
         return Poll::Pending;
     }
-    // The slot was closed: the context has ended.
+    // It could not sit down: the context has ended.
     node.err().map_or(Poll::Pending, Poll::Ready)
 }
 

@@ -1,8 +1,8 @@
 //! Birth: a node is made, registered with its parents, and armed.
 //!
 //! A context is either born ended or registered where its parent's canceler will find it. The parent's state is looked
-//! at first, then the slot is taken by one compare-and-swap: if the parent ends in between, the swap finds the tag, or the
-//! gate is shut.
+//! at first, then a slot is taken by one compare-and-swap, and the state looked at again: who finds the end then gives the
+//! slot back, unless a canceler has found it there.
 
 use super::attached::Attachment;
 use super::foreign::Task;

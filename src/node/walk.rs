@@ -5,8 +5,8 @@
 //!
 //! # Why it is safe to look
 //!
-//! The walk is pinned and closes each slot before it follows the entry. Whoever leaves a closed slot goes back through
-//! the epoch, and what sits in a slot keeps the owner alive: so everything from the root to where the walk stands is
+//! The walk is pinned and tags each slot CLOSED before it follows the entry. Whoever leaves a slot so tagged goes back
+//! through the epoch, and what sits in a slot keeps the owner alive: so everything from the root to where the walk stands is
 //! memory until the pin ends.
 
 use super::{Above, Extra, Node};
@@ -40,7 +40,7 @@ struct Frame {
     position: Position,
 }
 
-/// Visits everything below `root`, closing every slot on the way.
+/// Visits everything below `root`, closing every slot in which somebody sits.
 ///
 /// # Safety
 ///

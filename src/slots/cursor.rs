@@ -1,6 +1,9 @@
-//! A place in a slot list, from which a walk goes on; closes what it passes.
+//! A place in a slot list, from which a walk goes on; closes the slots in which it finds somebody.
 //!
 //! A walk keeps no stack: on its way back from a child it finds its place in the parent again from the child's seat.
+//! The child may have left by then, another may sit there, or the block may have been given back: it is memory until
+//! the walk's pin ends, and its link still leads to all that were behind it, for whoever sits there keeps a block in
+//! the chain.
 //!
 //! The rows of a list: the inline slots, the owner's chain, then for each desk its slots and its chain.
 

@@ -116,7 +116,7 @@ impl Seat {
     /// As for `leave`.
     #[inline]
     pub(crate) unsafe fn leave_closed(self, entry: Entry) -> bool {
-        // SAFETY: as above. There is no room to tell of: nobody enters any more.
+        // SAFETY: as above. Nobody needs to hear that there is room: the owner has ended, or goes.
         unsafe { self.slot().as_ref() }.leave_closed(entry)
     }
 
