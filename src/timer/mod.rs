@@ -138,7 +138,7 @@ pub(crate) struct Timers<T: Target> {
     hands: ForkLock<Hands>,
     driver: Driver,
     #[cfg(not(feature = "loom"))]
-    calls: ForkLock<calls::Calls<T::Told>>,
+    calls: calls::Calls<T::Told>,
     target: PhantomData<fn(NonNull<T>)>,
 }
 
@@ -164,7 +164,7 @@ impl<T: Target> Timers<T> {
             hands: ForkLock::new(),
             driver,
             #[cfg(not(feature = "loom"))]
-            calls: ForkLock::new(),
+            calls: calls::Calls::new(),
             target: PhantomData,
         }
     }

@@ -13,8 +13,8 @@
 //! 1. The thread publishes itself before its first pass. So who finds no pointer here after queueing a cell was
 //!    before that pass, which finds the cell.
 //! 2. A published `Runner` is never freed: the few bytes of each start are the price of a lock-free wake-up.
-//! 3. From pointer to pointer it goes under the lock of [`Calls`](super::calls) only, and whoever it goes to looks at
-//!    `next_wake` afterwards.
+//! 3. From pointer to pointer only the first thread moves it (see [`stand_in`](super::stand_in)), and whoever it goes to looks
+//!    at `next_wake` afterwards.
 
 use crate::config;
 use crate::shield::Shield;
