@@ -56,6 +56,10 @@ fn d8_after_a_fork_without_exec_the_child_still_has_its_deadlines() {
         assert_eq!(before.cause().unwrap().to_string(), "armed before the fork");
     }));
 
+    // Asleep again, when it has fired that one here, too.
+    assert_eq!(before.wait(), Error::DeadlineExceeded);
+    thread::sleep(Duration::from_millis(30));
+
     // The child arms one of its own, and nobody waits for it but a function.
     assert!(in_a_child(|| {
         let (tell, told) = mpsc::channel();
