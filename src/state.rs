@@ -153,7 +153,7 @@ impl State {
     pub(crate) fn begin(&self, ended: Ended) -> Begin {
         // ORDERING: end (reader), propagated (reader): we may go on below a context that somebody else marked, or return.
         let mut seen = guess(&self.0, Ordering::Acquire);
-        while !has_ended(seen) {
+        if !has_ended(seen) {
             // ORDERING: end (writer). Release: what led to the end, the cause's content with it, is seen with it. On failure as
             // for the first look.
             match self.0.compare_exchange(seen, ended.0, Ordering::Release, Ordering::Acquire) {
