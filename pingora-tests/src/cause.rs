@@ -9,6 +9,8 @@ use std::fmt;
 pub enum Why {
     /// The whole request has a deadline, body included.
     TimeUp,
+    /// What remains of it is not worth a try.
+    TooLittle,
     /// The client closed or reset its connection, or its stream.
     ClientGone,
 }
@@ -17,6 +19,7 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Why::TimeUp => "the request's time is up",
+            Why::TooLittle => "too little of the request's time is left",
             Why::ClientGone => "the client has gone",
         })
     }
@@ -38,7 +41,7 @@ pub const GONE: u16 = 499;
 pub fn status(cause: &Cause) -> u16 {
     match (cause.error(), cause.downcast_ref()) {
         (_, Some(Why::ClientGone)) => GONE,
-        (Kind::DeadlineExceeded, _) => 504,
+        (_, Some(Why::TooLittle)) | (Kind::DeadlineExceeded, _) => 504,
         // Whatever else ends it comes from above: the server goes down.
         _ => 503,
     }

@@ -15,7 +15,7 @@ use pingora_proxy::{FailToProxy, ProxyHttp, Session};
 use ripcord::budget::RetryBudget;
 use ripcord::http::{Header, Policy};
 use ripcord::shutdown::{Shutdown, Stage, Tracker};
-use ripcord::{Cause, Context, Error as Kind};
+use ripcord::{Context, Error as Kind};
 use std::fmt;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
@@ -111,7 +111,7 @@ impl ProxyHttp for Proxy {
     async fn upstream_peer(&self, _: &mut Session, request: &mut Request) -> Result<Box<HttpPeer>> {
         request.check()?;
         if !request.context().permits(self.settings.need) {
-            return Err(over(&Cause::from(Kind::DeadlineExceeded)));
+            return Err(request.too_little().await);
         }
         let address = self.settings.upstreams[request.tries() as usize % self.settings.upstreams.len()];
         let whole = request.left();
@@ -162,7 +162,7 @@ impl ProxyHttp for Proxy {
         }
         for header in [Header::GrpcTimeout, Header::EnvoyExpected] {
             let Some(left) = header.encode(request.left()) else {
-                return Err(over(&Cause::from(Kind::DeadlineExceeded)));
+                return Err(request.too_little().await);
             };
             upstream.insert_header(header.name().as_str(), left.as_str())?;
         }

@@ -9,6 +9,9 @@ use ripcord::{CancelHandle, Cause, Context};
 use std::fmt;
 use std::time::{Duration, Instant};
 
+/// pingora cuts what it adds up for a timer down to whole milliseconds.
+const PINGORA_AHEAD: Duration = Duration::from_millis(1);
+
 /// A request that is being served. Its context ends with it at the latest, for whatever was derived from it.
 pub struct Request {
     context: Context,
@@ -70,12 +73,19 @@ impl Request {
         }
     }
 
-    /// pingora's timers were set from what remained, and may be ahead of ripcord's by its window: the deadline has passed,
-    /// and nobody has been told yet.
+    /// What failed with the deadline at hand is put down to it. pingora's timers were set from what remained, and may be
+    /// ahead of ripcord's: they count whole milliseconds, and ripcord tells of a deadline within its window.
     pub(crate) async fn settle(&self) {
-        if self.context.remaining() == Some(Duration::ZERO) {
+        if self.context.remaining().is_some_and(|left| left <= PINGORA_AHEAD) {
             self.context.done().await;
         }
+    }
+
+    /// What remains is not enough to go on with, so the request ends now; at its deadline it is the deadline that ends it.
+    pub(crate) async fn too_little(&self) -> Box<Error> {
+        self.settle().await;
+        self.end(Why::TooLittle);
+        over(&self.context.cause().unwrap_or(Why::TooLittle.into()))
     }
 
     /// What remains of the whole request.

@@ -176,6 +176,8 @@ fn with_no_time_left_the_origin_is_not_asked() {
     let needy = Settings { need, ..settings("needy", origin.at, Duration::from_secs(1)) };
     let world = World::start(needy, &Context::background());
     assert_eq!(get(world.at, "/ok", &[]).status, Some(504));
+    let cause = world.record(0).cause.unwrap();
+    assert_eq!((cause.downcast_ref(), cause.error()), (Some(&Why::TooLittle), Error::Canceled));
     assert!(origin.seen("/ok").is_empty());
 }
 

@@ -122,7 +122,7 @@ fn clients_beside_each_other_end_each_for_itself() {
     assert!(stays.wait_for_body(so_far + 1), "nobody else's end was its own");
     eventually("all records", || world.records().len() == 160);
     let (ended, well): (Vec<_>, Vec<_>) = world.records().into_iter().partition(|record| record.cause.is_some());
-    assert_eq!((ended.len(), well.len()), (80, 80));
+    assert_eq!((ended.len(), well.len()), (80, 80), "{ended:#?}");
     assert!(well.iter().all(|record| record.status == Some(200) && record.error.is_none()));
     drop(stays);
     assert_eq!(origin.ends("/drip"), [End::Closed]);
