@@ -92,11 +92,20 @@ fn a_child_among_many_is_one_allocation_but_for_the_blocks_they_share() {
     let (parent, _parent) = Context::background().with_cancel();
     let mut children = Vec::with_capacity(1_000);
     let total = count(|| children.extend((0..1_000).map(|_| parent.with_cancel())));
-    assert!(total <= 1_200, "{total} allocations for 1000 children");
+    assert!(total <= 1_050, "{total} allocations for 1000 children");
     // Their places are there now: refilling them costs the children only.
     children.truncate(500);
     let total = count(|| children.extend((0..500).map(|_| parent.with_cancel())));
     assert!(total <= 550, "{total} allocations for 500 children in places that are there");
+}
+
+#[test]
+fn a_child_with_a_timeout_among_many_is_one_allocation_too() {
+    let (parent, _parent) = Context::background().with_cancel();
+    let hour = Duration::from_secs(3600);
+    let mut children = Vec::with_capacity(10_000);
+    let total = count(|| children.extend((0..10_000).map(|_| parent.with_timeout(hour))));
+    assert!(total <= 10_500, "{total} allocations for 10,000 children");
 }
 
 #[test]

@@ -57,7 +57,7 @@ mutants! {
         "let _ = guard; unsafe { Block::free(block.as_ptr().cast()) };";
     "hint: not cleared before its block is retired", ["m11_append::block_is_retired_as_the_last_leaves"],
         "slots/shard.rs":
-        "if «NonNull::new(hint.cast::<Slot>()).is_some_and(|slot| Block::around(slot) == block)» {" => "false";
+        "if «Seat::of_word(hint).and_then(Seat::block) == Some(block)» {" => "false";
 
     // end, propagated: the state.
     "end: a second reason overwrites the first", ["m16_reasons::two_causes"], "state.rs":

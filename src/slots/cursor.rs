@@ -7,8 +7,9 @@
 //!
 //! The rows of a list: the inline slots, the owner's chain, then for each desk its slots and its chain.
 
+use super::block::Block;
 use super::desk::{Desk, desk, desks};
-use super::shard::{BLOCK, Block, Seat, Shard};
+use super::shard::{Seat, Shard};
 use super::slot::{Met, Slot};
 use super::{INLINE, SlotList};
 use crate::sync::{self, Ordering};
@@ -50,11 +51,12 @@ impl Position {
         };
         if let Some(block) = seat.block() {
             // SAFETY: the caller is pinned since it found the seat's entry in the block.
-            let shard = unsafe { block.as_ref() }.shard;
+            let shard = unsafe { block.as_ref() }.home::<Shard>();
             if !std::ptr::eq(shard.as_ptr(), &list.shard) {
                 place.corner = 1 + (shard.as_ptr().addr() - desks().as_ptr().addr()) / size_of::<Desk>();
             }
-            (place.slot, place.left, place.row) = (Block::slot(block, 0), BLOCK, Row::Chain(block));
+            // SAFETY: as above.
+            unsafe { place.enter(block) };
         } else if address.wrapping_sub(list.inline.as_ptr().addr()) >= size_of_val(&list.inline) {
             let desks = desks();
             let index = (address - desks.as_ptr().addr()) / size_of::<Desk>();
@@ -72,6 +74,20 @@ impl Position {
     /// At the first of a desk's slots.
     fn at(desk: &Desk) -> Position {
         Position { slot: NonNull::from(&desk.slots).cast(), left: desk.slots.len(), row: Row::Desk, corner: 0 }
+    }
+
+    /// Goes to the first slot of a block.
+    ///
+    /// # Safety
+    ///
+    /// The block is protected.
+    #[inline]
+    unsafe fn enter(&mut self, block: NonNull<Block>) {
+        // SAFETY: forwarded.
+        self.left = unsafe { block.as_ref() }.size.slots();
+        // SAFETY: forwarded.
+        self.slot = unsafe { Block::slot(block, 0) };
+        self.row = Row::Chain(block);
     }
 
     /// Closes the next slot in which somebody sits. `None`: there is nobody any more who registered in time.
@@ -119,7 +135,8 @@ impl Position {
             Row::Chain(block) => unsafe { Block::next(block) },
         };
         if let Some(block) = next {
-            (self.slot, self.left, self.row) = (Block::slot(block, 0), BLOCK, Row::Chain(block));
+            // SAFETY: forwarded.
+            unsafe { self.enter(block) };
             // SAFETY: forwarded.
             unsafe { Block::expect(block) };
             return true;

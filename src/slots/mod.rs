@@ -23,6 +23,7 @@
 //!
 //! What an entry is, who owns the list, and what happens to those who are found. No context is known on this floor.
 
+mod block;
 mod crowd;
 mod cursor;
 mod desk;
@@ -38,6 +39,7 @@ pub(crate) use slot::{Entry, Kind, Left, Met};
 
 use crate::state::State;
 use crate::sync::{self, AtomicPtr, Ordering, reclaim};
+use block::Block;
 use crowd::{Crowd, Tally};
 use desk::{Desk, desk, desks};
 use shard::Shard;
@@ -181,9 +183,9 @@ impl SlotList {
         let mut at = shard.first();
         while let Some(block) = at {
             // SAFETY: pinned.
-            occupied += unsafe { &(*block.as_ptr()).slots }.iter().filter(|slot| slot.orphan()).count();
+            occupied += unsafe { Block::slots(block) }.iter().filter(|slot| slot.orphan()).count();
             // SAFETY: pinned.
-            at = unsafe { shard::Block::next(block) };
+            at = unsafe { Block::next(block) };
         }
         occupied
     }

@@ -22,10 +22,11 @@
 //!    sealing no hint to it can appear, and the one there may be is cleared before the block is retired.
 //! 3. Hint, head and `next` are followed only under a pin, by the owner's last handle, or from a seat that one occupies.
 
+use super::block::{Block, Size};
 use super::crowd::Crowd;
 use super::slot::{Entry, Left, Slot, Take};
 use crate::sync::reclaim::{self, Guard};
-use crate::sync::{AtomicPtr, Ordering, addr_bits, every_sixteenth, prefetch};
+use crate::sync::{AtomicPtr, Ordering, addr_bits, every_sixteenth, strip};
 use std::ptr::{self, NonNull};
 
 /// How many blocks are looked at before a new one is made.
@@ -37,23 +38,11 @@ const ROVE: usize = 2;
 /// So many empty blocks at most are unlinked in one walk.
 const UNLINKED: usize = 64;
 
-/// Slots in a block: with the link and the way back to the shard it fills two cache lines.
-#[cfg(not(feature = "loom"))]
-pub(super) const BLOCK: usize = 14;
-#[cfg(feature = "loom")]
-pub(super) const BLOCK: usize = 2;
-
 const ROVING: usize = 1;
 /// A seat in a block.
-const CHAINED: usize = 1;
-
-/// The alignment that finds a block from one of its slots. Shuttle's words are large.
-#[cfg(not(feature = "shuttle"))]
-const BLOCK_ALIGN: usize = 128;
-#[cfg(feature = "shuttle")]
-const BLOCK_ALIGN: usize = 1024;
-
-const _: () = assert!(align_of::<Block>() == BLOCK_ALIGN && size_of::<Block>() <= BLOCK_ALIGN);
+const CHAINED: usize = 0b01;
+/// In a large one.
+const LARGE: usize = 0b10;
 
 /// Where an entry sits: known to the entry before it is published. One word: a slot in a block is tagged, and its block
 /// knows the shard; the slots that are always tried first belong to none.
@@ -68,20 +57,33 @@ impl Seat {
     }
 
     /// A slot in a chain.
-    fn chained(slot: NonNull<Slot>) -> Seat {
-        Seat(slot.map_addr(|a| a | CHAINED))
+    #[inline]
+    fn chained(slot: NonNull<Slot>, size: Size) -> Seat {
+        Seat(slot.map_addr(|a| a | CHAINED | if size == Size::Large { LARGE } else { 0 }))
+    }
+
+    fn of_word(word: *mut ()) -> Option<Seat> {
+        NonNull::new(word.cast()).map(Seat)
     }
 
     #[inline]
     pub(super) fn slot(self) -> NonNull<Slot> {
         // SAFETY: made of a slot's address, which is not null.
-        unsafe { NonNull::new_unchecked(self.0.as_ptr().map_addr(|a| a & !CHAINED)) }
+        unsafe { NonNull::new_unchecked(strip(self.0.as_ptr().cast(), CHAINED | LARGE)) }.cast()
     }
 
     /// The block it is in; none for the slots that are always tried first.
     #[inline]
     pub(super) fn block(self) -> Option<NonNull<Block>> {
-        (self.0.addr().get() & CHAINED != 0).then(|| Block::around(self.slot()))
+        let bits = self.0.addr().get() & (CHAINED | LARGE);
+        let size = if bits & LARGE == 0 { Size::Small } else { Size::Large };
+        (bits != 0).then(|| Block::around(self.slot(), size))
+    }
+
+    /// The block it is in, and which of its slots it is.
+    #[inline]
+    fn place(self) -> Option<(NonNull<Block>, usize)> {
+        self.block().map(|block| (block, Block::index(block, self.slot())))
     }
 
     /// Gives the seat back. If the answer bears no tag, the owner may be gone: it is not touched again.
@@ -135,23 +137,14 @@ impl Seat {
     #[inline(never)]
     unsafe fn prepare_in(self, block: NonNull<Block>) {
         // SAFETY: forwarded.
-        let shard = unsafe { block.as_ref() }.shard;
+        let shard = unsafe { block.as_ref() }.home::<Shard>();
         // SAFETY: the occupied slot keeps the owner, which the shard is a part of.
         let shard = unsafe { shard.as_ref() };
-        shard.remember(self.slot());
+        shard.remember(self);
         if every_sixteenth() {
             shard.tidy();
         }
     }
-}
-
-#[cfg_attr(not(feature = "shuttle"), repr(C, align(128)))]
-#[cfg_attr(feature = "shuttle", repr(C, align(1024)))]
-pub(super) struct Block {
-    next: AtomicPtr<()>,
-    /// Whose chain it is in: fixed.
-    pub(super) shard: NonNull<Shard>,
-    pub(super) slots: [Slot; BLOCK],
 }
 
 #[derive(Debug)]
@@ -159,71 +152,10 @@ pub(super) struct Block {
 pub(crate) struct Shard {
     /// The newest block.
     head: AtomicPtr<()>,
-    /// A slot that was left lately.
+    /// A seat that was left lately.
     hint: AtomicPtr<()>,
     /// Where the walk round the chain stands, tagged ROVING while somebody walks.
     rover: AtomicPtr<()>,
-}
-
-impl Block {
-    fn new(shard: &Shard) -> Block {
-        let slots = std::array::from_fn(|_| Slot::new());
-        Block { next: AtomicPtr::new(ptr::null_mut()), shard: NonNull::from(shard), slots }
-    }
-
-    /// The block around one of its slots.
-    pub(super) fn around(slot: NonNull<Slot>) -> NonNull<Block> {
-        // SAFETY: a slot lies behind the link of its block: rounding its address down does not give null.
-        unsafe { NonNull::new_unchecked(slot.as_ptr().map_addr(|a| a & !(BLOCK_ALIGN - 1))) }.cast()
-    }
-
-    /// The slot with this number. The pointer may be taken back to the block.
-    pub(super) fn slot(this: NonNull<Block>, index: usize) -> NonNull<Slot> {
-        // SAFETY: in bounds of the block; no reference narrows the pointer to one slot.
-        let slots = unsafe { this.byte_add(std::mem::offset_of!(Block, slots)) }.cast::<Slot>();
-        // SAFETY: in bounds of the array.
-        unsafe { slots.add(index) }
-    }
-
-    /// The block behind this one.
-    ///
-    /// # Safety
-    ///
-    /// The block is protected (invariant 3).
-    pub(super) unsafe fn next(this: NonNull<Block>) -> Option<NonNull<Block>> {
-        // SAFETY: forwarded.
-        // ORDERING: chain (reader).
-        NonNull::new(unsafe { (*this.as_ptr()).next.load(Ordering::Acquire) }.cast())
-    }
-
-    /// A walk comes to this block: asks the processor for whoever sits in the next, and for the one behind that. Each of them
-    /// is a cache miss in a large fan-out, and the locked instructions of the walk would take them one after the other.
-    ///
-    /// # Safety
-    ///
-    /// The block is protected (invariant 3).
-    #[inline]
-    pub(super) unsafe fn expect(this: NonNull<Block>) {
-        // Loads that decide nothing would only add interleavings to the models.
-        if cfg!(feature = "loom") {
-            return;
-        }
-        // SAFETY: forwarded.
-        if let Some(next) = unsafe { Block::next(this) } {
-            // SAFETY: forwarded: the chain is protected.
-            let next = unsafe { next.as_ref() };
-            // ORDERING: Relaxed, here and in `expect`. Nothing is looked at.
-            let beyond = next.next.load(Ordering::Relaxed);
-            prefetch(beyond);
-            prefetch(beyond.map_addr(|a| a | 64));
-            next.slots.iter().for_each(Slot::expect);
-        }
-    }
-
-    unsafe fn free(this: *mut ()) {
-        // SAFETY: the caller is the last to know the block, which came from a box.
-        unsafe { reclaim::bury(this.cast::<Block>()) };
-    }
 }
 
 /// Somebody who looks for a slot.
@@ -234,21 +166,64 @@ struct Search<'a, F> {
 }
 
 impl<F: FnMut(Seat)> Search<'_, F> {
-    /// Tries the slots of one block, `first` before the others.
+    /// Tries one slot of a block, and then the others.
     ///
     /// # Safety
     ///
     /// The block is protected (invariant 3).
-    unsafe fn look(&mut self, block: NonNull<Block>, first: Option<NonNull<Slot>>) -> Option<Seat> {
-        let all = (0..BLOCK).map(|index| Block::slot(block, index));
-        for slot in first.into_iter().chain(all) {
-            let seat = Seat::chained(slot);
+    #[inline]
+    unsafe fn look_first(&mut self, block: NonNull<Block>, index: usize) -> Option<Seat> {
+        // SAFETY: forwarded.
+        unsafe { self.try_slot(block, index) }.or_else(|| {
             // SAFETY: forwarded.
-            match unsafe { slot.as_ref() }.take(self.entry, || (self.placed)(seat)) {
-                Take::Busy(false) => {}
-                Take::Busy(true) => self.crowd = Crowd::Collided,
-                Take::Taken => return Some(seat),
+            unsafe { self.look(block) }
+        })
+    }
+
+    /// Tries the slots of one block.
+    ///
+    /// # Safety
+    ///
+    /// The block is protected (invariant 3).
+    #[inline(never)]
+    unsafe fn look(&mut self, block: NonNull<Block>) -> Option<Seat> {
+        // SAFETY: forwarded.
+        let slots = unsafe { Block::slots(block) };
+        let mut tried = 0;
+        while let Some(more) = slots[tried..].iter().position(Slot::is_free) {
+            // SAFETY: forwarded.
+            let seat = unsafe { self.try_slot(block, tried + more) };
+            if seat.is_some() {
+                return seat;
             }
+            tried += more + 1;
+        }
+        None
+    }
+
+    /// # Safety
+    ///
+    /// The block is protected (invariant 3).
+    #[inline(always)]
+    unsafe fn try_slot(&mut self, block: NonNull<Block>, index: usize) -> Option<Seat> {
+        // SAFETY: forwarded.
+        let Block { size, used, .. } = unsafe { block.as_ref() };
+        if index >= size.slots() {
+            return None;
+        }
+        // SAFETY: forwarded.
+        let slot = unsafe { Block::slot(block, index) };
+        let seat = Seat::chained(slot, *size);
+        // SAFETY: forwarded.
+        match unsafe { slot.as_ref() }.take(self.entry, || (self.placed)(seat)) {
+            Take::Taken => {
+                if index >= used.get() {
+                    used.put(index + 1);
+                }
+                return Some(seat);
+            }
+            Take::Busy(false) => {}
+            Take::Busy(true) => self.crowd = Crowd::Collided,
         }
         None
     }
@@ -266,9 +241,10 @@ impl Shard {
         let guard = reclaim::pin();
         // ORDERING: hint (reader).
         let hint = self.hint.load(Ordering::Acquire);
-        if let Some(slot) = NonNull::new(hint.cast::<Slot>()) {
+        if let Some(left) = Seat::of_word(hint) {
+            let (block, index) = left.place().expect("whoever leaves the chain sat in a block");
             // SAFETY: pinned, and the hint is cleared before its block is retired.
-            if let Some(seat) = unsafe { search.look(Block::around(slot), Some(slot)) } {
+            if let Some(seat) = unsafe { search.look_first(block, index) } {
                 return (seat, search.crowd);
             }
             // ORDERING: Relaxed. If somebody stored another hint meanwhile, that one stays.
@@ -277,8 +253,11 @@ impl Shard {
         // ORDERING: chain (reader).
         let head = self.head.load(Ordering::Acquire);
         if let Some(block) = NonNull::new(head.cast::<Block>()) {
+            // Its slots are taken in their order.
             // SAFETY: pinned, and linked a moment ago.
-            if let Some(seat) = unsafe { search.look(block, None) } {
+            let fresh = unsafe { block.as_ref() }.used.get();
+            // SAFETY: as above.
+            if let Some(seat) = unsafe { search.look_first(block, fresh) } {
                 return (seat, search.crowd);
             }
             if let Some(seat) = self.rove(&guard, Some(&mut search)) {
@@ -290,12 +269,16 @@ impl Shard {
 
     /// Makes a block with the entry in it: the push is the registration.
     fn push(&self, mut head: *mut (), search: &mut Search<'_, impl FnMut(Seat)>) -> Seat {
-        let block = NonNull::from(Box::leak(Box::new(Block::new(self))));
-        let slot = Block::slot(block, 0);
-        let seat = Seat::chained(slot);
-        (search.placed)(seat);
+        let size = if head.is_null() { Size::Small } else { Size::Large };
+        let block = Block::make(size, NonNull::from(self));
         // SAFETY: nobody else knows the block yet.
+        let slot = unsafe { Block::slot(block, 0) };
+        let seat = Seat::chained(slot, size);
+        (search.placed)(seat);
+        // SAFETY: as above.
         unsafe { slot.as_ref() }.preset(search.entry);
+        // SAFETY: as above.
+        unsafe { block.as_ref() }.used.put(1);
         loop {
             // SAFETY: as above.
             // ORDERING: Relaxed: published by the push.
@@ -309,10 +292,10 @@ impl Shard {
         }
     }
 
-    /// Remembers that this slot is about to be free. Called by whoever sits in it, before leaving (invariant 2).
-    fn remember(&self, slot: NonNull<Slot>) {
+    /// Remembers that this seat is about to be free. Called by whoever sits there, before leaving (invariant 2).
+    fn remember(&self, seat: Seat) {
         // ORDERING: hint (writer). The next registrant finds the block's contents through it.
-        self.hint.store(slot.as_ptr().cast(), Ordering::Release);
+        self.hint.store(seat.0.as_ptr().cast(), Ordering::Release);
     }
 
     /// Gives empty blocks back, a few at a time. The caller occupies a seat of this shard.
@@ -352,7 +335,7 @@ impl Shard {
             }
             if let Some(search) = &mut search {
                 // SAFETY: as for `next`.
-                tried = unsafe { search.look(block, None) };
+                tried = unsafe { search.look(block) };
                 if tried.is_some() {
                     at = Some(block);
                     break;
@@ -374,7 +357,7 @@ impl Shard {
     /// The caller holds the rover and a pin; `block` is linked right behind `before`.
     unsafe fn unlink(&self, guard: &Guard, before: NonNull<Block>, block: NonNull<Block>) -> bool {
         // SAFETY: forwarded.
-        let slots = unsafe { &(*block.as_ptr()).slots };
+        let slots = unsafe { Block::slots(block) };
         if slots.iter().any(Slot::is_occupied) {
             return false;
         }
@@ -390,7 +373,7 @@ impl Shard {
         unsafe { (*before.as_ptr()).next.store(next, Ordering::Release) };
         // ORDERING: Relaxed. Sealing acquired every hint to this block; none can follow.
         let hint = self.hint.load(Ordering::Relaxed);
-        if NonNull::new(hint.cast::<Slot>()).is_some_and(|slot| Block::around(slot) == block) {
+        if Seat::of_word(hint).and_then(Seat::block) == Some(block) {
             let _ = self.hint.compare_exchange(hint, ptr::null_mut(), Ordering::Relaxed, Ordering::Relaxed);
         }
         // SAFETY: unlinked, no hint, and the rover moves past it before it is let go.

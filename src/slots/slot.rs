@@ -103,8 +103,9 @@ pub(crate) struct Met {
 #[repr(transparent)]
 pub(crate) struct Slot(AtomicPtr<()>);
 
+/// 0, or VACATED.
 fn free(word: *mut ()) -> bool {
-    word.is_null() || word.addr() == VACATED
+    strip(word, VACATED).is_null()
 }
 
 impl Slot {
@@ -220,6 +221,13 @@ impl Slot {
     pub(crate) fn expect(&self) {
         // ORDERING: Relaxed. Nothing is looked at.
         prefetch(strip(self.0.load(Ordering::Relaxed), BITS));
+    }
+
+    /// Whether there is room; the answer may be old.
+    #[inline]
+    pub(crate) fn is_free(&self) -> bool {
+        // ORDERING: Relaxed: a hint, confirmed by `take`.
+        free(self.0.load(Ordering::Relaxed))
     }
 
     /// Whether somebody sits here; the answer may be old.

@@ -1,6 +1,6 @@
 //! How many slots there are for how many entries: the chain grows with the peak, and shrinks after it.
 
-use super::shard::{BLOCK, Block};
+use super::block::{Block, Size};
 use super::*;
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicUsize;
@@ -32,8 +32,9 @@ fn slots(list: &SlotList) -> usize {
         let mut count = 0;
         let mut at = shard.first();
         while let Some(block) = at {
-            count += BLOCK;
             // SAFETY: nobody else uses the list.
+            count += unsafe { Block::slots(block) }.len();
+            // SAFETY: as above.
             at = unsafe { Block::next(block) };
         }
         count
@@ -81,7 +82,7 @@ impl Hall {
 
     fn assert_dense(&self, when: &str) {
         let slots = slots(&self.list);
-        let most = self.peak + self.peak * 3 / 10 + 16 * BLOCK;
+        let most = self.peak + self.peak * 3 / 10 + 16 * Size::Large.slots();
         assert!(slots <= most, "{slots} slots for a peak of {} {when}", self.peak);
     }
 }

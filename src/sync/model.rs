@@ -77,6 +77,21 @@ pub(crate) fn guess<T>(_: &AtomicPtr<T>, _: Ordering) -> *mut T {
     std::ptr::null_mut()
 }
 
+/// See the lies.
+pub(crate) struct Bookmark;
+
+impl Bookmark {
+    pub(crate) fn new() -> Bookmark {
+        Bookmark
+    }
+
+    pub(crate) fn get(&self) -> usize {
+        0
+    }
+
+    pub(crate) fn put(&self, _: usize) {}
+}
+
 /// The models have no caches.
 pub(crate) fn prefetch(_: *mut ()) {}
 

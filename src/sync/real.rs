@@ -84,6 +84,28 @@ pub(crate) fn guess<T>(word: &AtomicPtr<T>, order: Ordering) -> *mut T {
     word.load(order)
 }
 
+/// A number that says where to begin with a search that finds everything wherever it begins.
+#[derive(Debug)]
+pub(crate) struct Bookmark(AtomicU32);
+
+impl Bookmark {
+    pub(crate) fn new() -> Bookmark {
+        Bookmark(AtomicU32::new(0))
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> usize {
+        // ORDERING: none. Any number will do that was ever put in.
+        self.0.load(Ordering::Relaxed) as usize
+    }
+
+    #[inline]
+    pub(crate) fn put(&self, number: usize) {
+        // ORDERING: none, as for `get`.
+        self.0.store(number as u32, Ordering::Relaxed);
+    }
+}
+
 /// Asks the processor to fetch a line that will be looked at soon. Any address will do.
 #[inline(always)]
 pub(crate) fn prefetch(address: *mut ()) {

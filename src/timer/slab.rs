@@ -1,4 +1,4 @@
-//! Where the memory of cells comes from: some forty at a time, in a slab of a kilobyte.
+//! Where the memory of cells comes from: some eighty at a time, in a slab of two kilobytes.
 //!
 //! Only a pool that is empty comes here, and only what a pool has no room for comes back. So this is off the way of timers that
 //! come and go. It is on the way of many that come and stay, and of the burst that leaves.
@@ -27,14 +27,14 @@ use crate::sync::{AtomicU32, Ordering};
 use std::ptr::NonNull;
 use std::sync::LazyLock;
 
-const SIZE: usize = 1024;
+const SIZE: usize = 2048;
 #[cfg(not(feature = "loom"))]
 const CELLS: usize = (SIZE - size_of::<Head>()) / size_of::<Entry>();
 #[cfg(feature = "loom")]
 const CELLS: usize = 2;
 
 /// Found from its cells by their addresses.
-#[repr(C, align(1024))]
+#[repr(C, align(2048))]
 struct Slab {
     head: Head,
     cells: [Entry; CELLS],
