@@ -32,6 +32,17 @@ fn three_generations() {
 }
 
 #[test]
+fn function_is_called_as_the_context_goes() {
+    explore("M4 function called as the context goes", preemptions(4, None), || {
+        let (top, handle) = root();
+        let (ctx, own) = top.with_cancel();
+        let (_after, calls, _dropped) = counted(&ctx);
+        both(move || handle.cancel(), move || drop((ctx, own)));
+        assert_eq!(calls.get(), 1);
+    });
+}
+
+#[test]
 fn child_moves_in_while_another_leaves() {
     explore("M4 one comes, one goes, then the parent", preemptions(4, None), || {
         let (parent, handle) = root();

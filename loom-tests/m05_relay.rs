@@ -27,6 +27,33 @@ fn relay_is_taken_apart_below_a_canceler() {
 }
 
 #[test]
+fn chain_of_relays_is_taken_apart_below_a_canceler() {
+    explore("M5 chain of relays is taken apart", preemptions(3, Some(4)), || {
+        let (top, handle) = root();
+        let upper = top.with_cancel();
+        let lower = upper.0.with_cancel();
+        let bottom = lower.0.with_cancel();
+        drop(upper);
+        drop(lower);
+        both(move || handle.cancel(), move || drop(bottom));
+        assert!(top.is_done());
+    });
+}
+
+#[test]
+fn ended_relay_leaves_a_parent_that_goes_later() {
+    explore("M5 ended relay leaves before its parent", ALL, || {
+        let (top, handle) = root();
+        let middle = top.with_cancel();
+        let (bottom, other) = (middle.0.with_cancel(), top.with_cancel());
+        handle.cancel();
+        drop(middle);
+        drop(bottom);
+        both(move || drop(other), move || drop((top, handle)));
+    });
+}
+
+#[test]
 fn everybody_goes_during_the_walk() {
     explore("M5 everybody goes during the walk", preemptions(2, Some(3)), || {
         let (top, handle) = root();

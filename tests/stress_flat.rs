@@ -171,6 +171,46 @@ fn s5_o1_d5_g6_live_bytes_return_to_the_start_after_heavy_churn() {
     });
 }
 
+fn chain(depth: usize) -> Vec<(Context, CancelHandle)> {
+    let mut levels = vec![Context::background().with_cancel()];
+    while levels.len() < depth {
+        levels.push(levels[levels.len() - 1].0.with_cancel());
+    }
+    levels
+}
+
+fn fan_out(width: usize) -> Vec<(Context, CancelHandle)> {
+    let root = Context::background().with_cancel();
+    let children: Vec<_> = (0..width).map(|_| root.0.with_cancel()).collect();
+    std::iter::once(root).chain(children).collect()
+}
+
+/// At once, and not when other contexts come and go.
+#[test]
+fn s5_what_a_burst_held_goes_with_it() {
+    let _alone = alone();
+    let shapes: [(&str, fn(usize) -> Vec<(Context, CancelHandle)>); 2] = [("chain", chain), ("fan-out", fan_out)];
+    for (shape, build) in shapes {
+        for (canceled, top_first) in [(false, false), (false, true), (true, false), (true, true)] {
+            let before = settle();
+            let mut all = build(50_000);
+            let held = LIVE.bytes() - before;
+            if canceled {
+                all[0].1.cancel();
+            }
+            if !top_first {
+                all.reverse();
+            }
+            drop(all);
+            let left = LIVE.bytes() - before;
+            assert!(
+                left <= held / 20,
+                "{shape}, canceled: {canceled}, from the top: {top_first}: {left} of {held} bytes"
+            );
+        }
+    }
+}
+
 /// Resident bytes, where the system says; the last word on what was given back.
 fn resident() -> Option<usize> {
     let pages = std::fs::read_to_string("/proc/self/statm").ok()?;

@@ -37,10 +37,19 @@ mutants! {
         "Left { closed: «addr_bits(seen, CLOSED) != 0»," => "false";
     "closed: a leaf that leaves a closed slot frees at once", ["m03_leave::child_leaves",
         "m03_leave::child_that_was_waited_for_leaves"], "node/leaf.rs":
-        "if !unsafe { Node::leave_to_canceler(this) } {
-                // SAFETY: unreachable from any slot or handle.
-                unsafe { «reclaim::pin().retire(this.as_ptr().cast(), bury)» };" =>
+        "unsafe { «reclaim::pin().retire(this.as_ptr().cast(), bury)» };
+            }
+            return true;" =>
         "bury(this.as_ptr().cast())";
+    "closed: a level of a chain is freed at once", ["m05_relay::relay_is_taken_apart_below_a_canceler"], "node/graves.rs":
+        "unsafe { «reclaim::pin().retire(node, self.free)» };" => "(self.free)(node)";
+    "closed: a chain is freed at once", ["m05_relay::chain_of_relays_is_taken_apart_below_a_canceler"], "node/graves.rs":
+        "unsafe { «pin.retire_all(mem::take(&mut self.dead), self.free)» };" =>
+        "mem::take(&mut self.dead).into_iter().for_each(|node| (self.free)(node))";
+    "orphan: who finds another tag counts itself off", ["m05_relay::ended_relay_leaves_a_parent_that_goes_later"],
+        "slots/slot.rs":
+        "let last = «self.0.load(Ordering::Acquire) == entry.0.as_ptr().map_addr(|a| a | TAGS)»;" =>
+        "addr_bits(self.0.load(Ordering::Acquire), CLOSED) != 0";
     "orphan: the tag is not seen by who leaves", ["m04_orphan::parent_and_child"], "slots/slot.rs":
         "«addr_bits(seen, ORPHAN) != 0»" => "false";
 
@@ -189,9 +198,9 @@ mutants! {
         "node.mark(node.decided(), told, «By::Reminder»)" => "if $BROKEN { By::Another } else { $OLD }";
     "timer-cell: a leaf is retired before its canceler has let the reminder go",
         ["m15_deadline::fired_as_the_parent_ends_and_the_leaf_goes"], "node/leaf.rs":
-        "if «!unsafe { Node::leave_to_canceler(this) }» {
-                // SAFETY: unreachable from any slot or handle.
-                unsafe { reclaim::pin().retire(this.as_ptr().cast(), bury) };" => "true";
+        "unsafe { this.as_ref() }.let_timer_go();
+    // SAFETY: forwarded.
+    «!unsafe { Node::leave_to_canceler(this) }»" => "true";
     "timer-cell: a node is retired before its canceler has let the reminder go",
         ["m21_deadline_cause::fires_as_its_parent_ends_and_it_goes"], "node/release.rs":
         "if «!unsafe { Node::leave_to_canceler(this) }» {

@@ -3,6 +3,7 @@
 //! Nothing but those values is left to user code then, so nothing is collected for it; all others take the
 //! [long way](super::release).
 
+use super::graves::Graves;
 use super::{Above, Node};
 use crate::slots::{Entry, Kind};
 use crate::sync::{reclaim, stock};
@@ -51,9 +52,8 @@ unsafe fn leave_plain(this: NonNull<Node>, bury: unsafe fn(*mut ())) -> bool {
         (Above::Slot(_), Some(seat)) if unsafe { seat.leave_untagged(entry) } => {}
         // SAFETY: as above.
         (Above::Slot(_), Some(seat)) if unsafe { seat.leave_closed(entry) } => {
-            node.let_timer_go();
             // SAFETY: it has just left, for good.
-            if !unsafe { Node::leave_to_canceler(this) } {
+            if unsafe { part_with_timer(this) } {
                 // SAFETY: unreachable from any slot or handle.
                 unsafe { reclaim::pin().retire(this.as_ptr().cast(), bury) };
             }
@@ -92,6 +92,46 @@ pub(super) unsafe fn leave_emptied(node: NonNull<Node>) -> Way {
     Way::Gone(if values.is_own() { values.head() } else { ptr::null() })
 }
 
+/// The way out of a level of a canceled chain: its parent, which it has left, waits for its count. `None`: it is where it was, as
+/// after [`Way::Long`].
+///
+/// # Safety
+///
+/// No handle of the node is left, and nobody in its slots. If this returns a parent, the node is gone.
+#[inline]
+pub(super) unsafe fn leave_chain(this: NonNull<Node>, graves: &mut Graves) -> Option<NonNull<Node>> {
+    // SAFETY: forwarded.
+    let node = unsafe { this.as_ref() };
+    let (Above::Slot(parent), Some(seat)) = (node.above(), node.seat()) else { return None };
+    if node.extra.is_some() || node.state.owns_cause() || node.values.is_own() {
+        return None;
+    }
+    node.trail.leaves();
+    // SAFETY: we sit there.
+    if !unsafe { seat.leave_last(Entry::new(Kind::Child, this)) } {
+        return None;
+    }
+    // SAFETY: it has just left, for good.
+    if unsafe { part_with_timer(this) } {
+        // SAFETY: unreachable from any slot or handle.
+        unsafe { graves.take(this.as_ptr().cast()) };
+    }
+    Some(parent)
+}
+
+/// True: the caller is to retire the node. False: a canceler will.
+///
+/// # Safety
+///
+/// It has left a closed slot, for good: nothing leads to it any more. Called once.
+#[inline(always)]
+unsafe fn part_with_timer(this: NonNull<Node>) -> bool {
+    // SAFETY: forwarded: ours still.
+    unsafe { this.as_ref() }.let_timer_go();
+    // SAFETY: forwarded.
+    !unsafe { Node::leave_to_canceler(this) }
+}
+
 /// Frees a node that has nothing of its own and nobody behind its slots. Nor has it got anything since its last handle
 /// went: a canceler or the driver ends it with no cause that it would own.
 #[inline]
@@ -104,7 +144,7 @@ unsafe fn bury_leaf(this: *mut ()) {
 }
 
 /// The same for a node in whose slots somebody once sat.
-unsafe fn bury_emptied(this: *mut ()) {
+pub(super) unsafe fn bury_emptied(this: *mut ()) {
     let this = this.cast::<Node>();
     // SAFETY: the caller is the last to know it.
     let node = unsafe { &*this };

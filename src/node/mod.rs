@@ -28,6 +28,7 @@ mod attached;
 mod cancel;
 mod deadline;
 mod foreign;
+mod graves;
 mod leaf;
 mod registering;
 mod release;

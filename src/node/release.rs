@@ -20,7 +20,8 @@
 //! mark and the child's count are two words: each side writes its own, then looks at the other's, with a sequentially
 //! consistent fence between, so at least one of them goes down into the child.
 
-use super::leaf::bury_memory;
+use super::graves::Graves;
+use super::leaf::{bury_emptied, bury_memory, leave_chain};
 use super::told::{Garbage, Told};
 use super::walk::{Visitor, walk};
 use super::{Above, BIAS, Extra, HOPELESS, Link, Node, OTHER, PARENT};
@@ -35,10 +36,6 @@ use crate::sync::{Ordering, fence, reclaim};
 use crate::value::Binding;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-
-/// So many steps are done under one pin, after the first few.
-const PINNED: u64 = 64;
-const FEW: u64 = 8;
 
 /// What is still to be done.
 enum Step {
@@ -115,24 +112,26 @@ pub(super) unsafe fn last_handle_gone(node: NonNull<Node>, orphans: Orphans, tol
     }
 }
 
-/// An entry has left a slot of `owner`: counts it down if the slot said so.
+/// An entry has left a slot of `owner`: takes the owner apart if it was all that kept it.
 ///
 /// # Safety
 ///
 /// `left` came from leaving a seat of `owner`, and is reported once.
 pub(super) unsafe fn entry_gone(owner: NonNull<Node>, left: Left, told: &mut Told) {
+    if !left.orphan {
+        return;
+    }
     let mut agenda = Agenda::default();
-    count_down(owner, left, &mut agenda);
+    count_down(owner, &mut agenda);
     if let Some(step) = agenda.pop() {
         // SAFETY: as counted.
         unsafe { settle(step, told) };
     }
 }
 
-fn count_down(owner: NonNull<Node>, left: Left, agenda: &mut Agenda) {
-    if !left.orphan {
-        return;
-    }
+/// An entry has left a slot that was tagged ORPHAN: one less for whom `owner` waits.
+#[inline]
+fn count_down(owner: NonNull<Node>, agenda: &mut Agenda) {
     // SAFETY: an ORPHAN tag means that the owner lives until we have counted.
     let orphans = unsafe { &(*owner.as_ptr()).orphans };
     // ORDERING: orphans (both ends). The last one sees what every other did with the node. If one is left, that is us.
@@ -148,14 +147,9 @@ fn count_down(owner: NonNull<Node>, left: Left, agenda: &mut Agenda) {
 /// The step is due.
 unsafe fn settle(step: Step, told: &mut Told) {
     let mut agenda = Agenda { next: Some(step), more: Vec::new() };
-    let (mut steps, mut pin) = (0_u64, None);
+    let mut graves = Graves::new(bury_emptied);
     while let Some(step) = agenda.pop() {
-        if steps % PINNED == FEW {
-            // A chain goes: one pin for many, and then anew, lest all memory wait for us.
-            drop(pin.take());
-            pin = Some(reclaim::pin());
-        }
-        steps += 1;
+        graves.step();
         match step {
             Step::Abandon(node) => {
                 // SAFETY: forwarded: the last handle is gone, and what it kept is ours to give up.
@@ -166,7 +160,7 @@ unsafe fn settle(step: Step, told: &mut Told) {
                 }
             }
             // SAFETY: forwarded.
-            Step::Finish(node) => unsafe { finish(node, &mut agenda, told) },
+            Step::Finish(node) => unsafe { finish(node, &mut agenda, &mut graves, told) },
         }
     }
 }
@@ -306,7 +300,11 @@ impl Extra {
 /// # Safety
 ///
 /// As it says; called once.
-unsafe fn finish(this: NonNull<Node>, agenda: &mut Agenda, told: &mut Told) {
+unsafe fn finish(this: NonNull<Node>, agenda: &mut Agenda, graves: &mut Graves, told: &mut Told) {
+    // SAFETY: forwarded.
+    if let Some(parent) = unsafe { leave_chain(this, graves) } {
+        return count_down(parent, agenda);
+    }
     // SAFETY: forwarded.
     let node = unsafe { this.as_ref() };
     node.trail.leaves();
@@ -327,7 +325,9 @@ unsafe fn finish(this: NonNull<Node>, agenda: &mut Agenda, told: &mut Told) {
         // SAFETY: we sit there; the parent is not touched again unless it waits for our count.
         let left = unsafe { seat.leave(entry) };
         seen |= left.closed;
-        count_down(parent, left, agenda);
+        if left.orphan {
+            count_down(parent, agenda);
+        }
     };
     if let Some((extra, Link::Seated(other, seat))) = node.extra.zip(node.extra().map(Extra::link)) {
         leave(other, seat, Entry::new(Kind::Link, extra));

@@ -122,6 +122,18 @@ impl Seat {
         unsafe { self.slot().as_ref() }.leave_closed(entry)
     }
 
+    /// As [`leave`](Self::leave), if a canceler has been here and the owner has no handle: it is to be counted down. False
+    /// otherwise, and nothing has happened.
+    ///
+    /// # Safety
+    ///
+    /// As for `leave`.
+    #[inline]
+    pub(crate) unsafe fn leave_last(self, entry: Entry) -> bool {
+        // SAFETY: as above. Nobody comes here any more.
+        unsafe { self.slot().as_ref() }.leave_last(entry)
+    }
+
     /// While the seat is still occupied: says where there will be room, and now and then tidies up.
     #[inline(always)]
     fn prepare(self) {

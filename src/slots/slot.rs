@@ -173,6 +173,19 @@ impl Slot {
         self.0.compare_exchange(closed, vacated, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
+    /// Leaves a slot that bears both tags; false for the others, and nothing has happened. It takes no read-modify-write: with both
+    /// tags a word changes only by who sits here.
+    #[inline]
+    pub(crate) fn leave_last(&self, entry: Entry) -> bool {
+        // ORDERING: orphan (reader), closed (reader).
+        let last = self.0.load(Ordering::Acquire) == entry.0.as_ptr().map_addr(|a| a | TAGS);
+        if last {
+            // ORDERING: vacate (writer).
+            self.0.store(ptr::without_provenance_mut(VACATED), Ordering::Release);
+        }
+        last
+    }
+
     /// Tags the slot CLOSED, if somebody sits here, and says who: that one leaves through the epoch.
     #[inline]
     pub(crate) fn close(&self) -> Option<Met> {

@@ -56,6 +56,31 @@ mod imp {
             // SAFETY: forwarded: what the closure frees may be freed on any thread.
             unsafe { self.0.defer_unchecked(open) };
         }
+
+        /// The same for many, in one parcel.
+        ///
+        /// # Safety
+        ///
+        /// As for `retire`, for each.
+        pub(crate) unsafe fn retire_all(&self, all: Vec<*mut ()>, free: unsafe fn(*mut ())) {
+            struct Parcel(Box<[*mut ()]>, unsafe fn(*mut ()));
+            let parcel = Parcel(all.into_boxed_slice(), free);
+            let open = move || {
+                let Parcel(all, free) = parcel;
+                for ptr in all {
+                    // SAFETY: forwarded: nobody who could be looking is pinned any more.
+                    unsafe { free(ptr) };
+                }
+            };
+            // SAFETY: forwarded: what the closure frees may be freed on any thread.
+            unsafe { self.0.defer_unchecked(open) };
+        }
+
+        /// Gives a share of what was retired back, where nobody can be looking any more: for those who retire much under few
+        /// guards. The collector's own turn comes with every 128th, and takes 500 pieces at most.
+        pub(crate) fn collect(&self) {
+            self.0.flush();
+        }
     }
 
     /// Gives a box back to the allocator.
@@ -128,6 +153,19 @@ mod imp {
                 domain.retired.push(Retired { ptr, free, waits });
             });
         }
+
+        /// # Safety
+        ///
+        /// As for the real one.
+        pub(crate) unsafe fn retire_all(&self, all: Vec<*mut ()>, free: unsafe fn(*mut ())) {
+            for ptr in all {
+                // SAFETY: forwarded.
+                unsafe { self.retire(ptr, free) };
+            }
+        }
+
+        /// Nothing waits here for a turn.
+        pub(crate) fn collect(&self) {}
     }
 
     impl Drop for Guard {
@@ -226,6 +264,18 @@ mod imp {
             // As early as the collector can, instead of with the next 60.
             self.0.flush();
         }
+
+        /// # Safety
+        ///
+        /// As without the model.
+        pub(crate) unsafe fn retire_all(&self, all: Vec<*mut ()>, free: unsafe fn(*mut ())) {
+            for ptr in all {
+                // SAFETY: forwarded.
+                unsafe { self.retire(ptr, free) };
+            }
+        }
+
+        pub(crate) fn collect(&self) {}
     }
 
     /// As in the small model: the object ends, its memory stays until the next run.
