@@ -171,7 +171,9 @@ fn s5_o1_d5_g6_live_bytes_return_to_the_start_after_heavy_churn() {
     });
 }
 
-fn chain(depth: usize) -> Vec<(Context, CancelHandle)> {
+type Family = Vec<(Context, CancelHandle)>;
+
+fn chain(depth: usize) -> Family {
     let mut levels = vec![Context::background().with_cancel()];
     while levels.len() < depth {
         levels.push(levels[levels.len() - 1].0.with_cancel());
@@ -179,7 +181,7 @@ fn chain(depth: usize) -> Vec<(Context, CancelHandle)> {
     levels
 }
 
-fn fan_out(width: usize) -> Vec<(Context, CancelHandle)> {
+fn fan_out(width: usize) -> Family {
     let root = Context::background().with_cancel();
     let children: Vec<_> = (0..width).map(|_| root.0.with_cancel()).collect();
     std::iter::once(root).chain(children).collect()
@@ -189,8 +191,8 @@ fn fan_out(width: usize) -> Vec<(Context, CancelHandle)> {
 #[test]
 fn s5_what_a_burst_held_goes_with_it() {
     let _alone = alone();
-    let shapes: [(&str, fn(usize) -> Vec<(Context, CancelHandle)>); 2] = [("chain", chain), ("fan-out", fan_out)];
-    for (shape, build) in shapes {
+    for shape in ["chain", "fan-out"] {
+        let build = if shape == "chain" { chain } else { fan_out };
         for (canceled, top_first) in [(false, false), (false, true), (true, false), (true, true)] {
             let before = settle();
             let mut all = build(50_000);

@@ -25,6 +25,7 @@ use crate::sync::thread_local;
 use crate::value::Binding;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::mem;
 use std::ptr::NonNull;
 
 /// How many tellings nest on one stack.
@@ -93,12 +94,20 @@ impl Told {
     }
 
     /// Tells everybody; the first panic goes on from here.
+    #[inline]
     pub(super) fn tell_alone(self) {
-        if !self.is_empty() {
-            let mut shield = Shield::new();
-            self.tell(&mut shield);
-            shield.finish();
+        if self.is_empty() {
+            // Nothing was taken out of it, so there is nothing to drop.
+            return mem::forget(self);
         }
+        self.tell_somebody();
+    }
+
+    #[inline(never)]
+    fn tell_somebody(self) {
+        let mut shield = Shield::new();
+        self.tell(&mut shield);
+        shield.finish();
     }
 
     /// Wakes who waits, and leaves the rest to be told by any thread. True if there is a rest.
