@@ -130,12 +130,15 @@ pub mod loom_support {
     }
 }
 
-/// To be called in the child of a `fork` that goes on without `exec`, before it uses deadlines.
+/// To be called in the child of a `fork` that goes on without `exec`, if it leaves it to others to arm and to wait.
 ///
-/// The child has no timer thread; this starts one if deadlines are queued. Arming a deadline that would wake the timer, and
-/// waiting for a context, notice the fork by themselves: this is for children that do neither. Deadlines that another thread
-/// of the parent was firing at the moment of the fork are lost in the child, and that is reported to the
-/// [`on_panic`](Config::on_panic) hook, or on standard error.
+/// The child has its parent's deadlines, but no timer thread; this starts one if there is anything to do for it. The first
+/// deadline that the child sets does the same, and so does the first `wait()`: this is for children that do neither. In any other
+/// process, and a second time, it does nothing.
+///
+/// A child that comes about past the C library's `fork` should call it before it has a second thread. What is lost there, and
+/// what a forked child does not get, is in [the limits](crate::docs::limits); the timer reports it to the
+/// [`on_panic`](Config::on_panic) hook, or on standard error, when it is started.
 pub fn after_fork_child() {
     node::timers().after_fork_child();
 }

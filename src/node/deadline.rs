@@ -26,6 +26,7 @@
 
 use super::cancel::By;
 use super::release::bury;
+use super::timers::timers;
 use super::told::Told;
 use super::{EXPIRED, Extra, Node};
 use crate::cause::Cause;
@@ -35,7 +36,7 @@ use crate::shield::Shield;
 use crate::state::Ended;
 use crate::sync::reclaim::{self, Guard};
 use crate::sync::{Ordering, Tagged, addr_bits, strip};
-use crate::timer::{Cell, Disarm, Surface, Target, Timers};
+use crate::timer::{Cell, Disarm, Surface, Target};
 use crate::trace::{self, Sort, Whose};
 use std::ptr::{self, NonNull};
 
@@ -51,22 +52,6 @@ const SETTLED: usize = 0b1000;
 
 /// Ended by its own deadline.
 const EXCEEDED: Sort = (Error::DeadlineExceeded, Whose::Own);
-
-#[cfg(not(feature = "loom"))]
-static TIMERS: std::sync::LazyLock<Timers<Node>> = std::sync::LazyLock::new(Timers::new);
-#[cfg(feature = "loom")]
-crate::sync::lazy_static! {
-    static ref TIMERS: crate::sync::Lasting<Timers<Node>> = crate::sync::Lasting::new(Timers::new);
-}
-
-/// The deadlines of the process.
-#[inline]
-pub(crate) fn timers() -> &'static Timers<Node> {
-    #[cfg(not(feature = "loom"))]
-    return &TIMERS;
-    #[cfg(feature = "loom")]
-    &TIMERS
-}
 
 /// The cell in a word that is not closed.
 fn cell_of(word: *mut ()) -> Option<NonNull<Cell<Node>>> {

@@ -35,16 +35,17 @@ mod release;
 mod report;
 mod spawn;
 mod tell;
+mod timers;
 mod told;
 mod walk;
 
 #[cfg(any(feature = "crossbeam-channel", feature = "loom"))]
 pub(crate) use attached::Thing;
-pub(crate) use deadline::timers;
 pub(crate) use registering::{Waiting, hook, stop};
 pub(crate) use report::enlist;
 #[cfg(feature = "inspect")]
 pub(crate) use report::{Line, count_listed, each_line};
+pub(crate) use timers::timers;
 
 pub(crate) use spawn::{Origin, Plan, spawn, spawn_below, spawn_below_value, spawn_root};
 pub(crate) use tell::{drop_base, drop_handle, drop_values, run_now};

@@ -6,7 +6,11 @@
 //! Epochs have their own door, [`reclaim`], and so has the memory of small objects, [`stock`].
 
 #[cfg(not(feature = "loom"))]
+mod forks;
+#[cfg(not(feature = "loom"))]
 mod real;
+#[cfg(not(feature = "loom"))]
+pub(crate) use forks::around_forks;
 #[cfg(not(feature = "loom"))]
 pub(crate) use real::*;
 

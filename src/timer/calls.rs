@@ -3,7 +3,6 @@
 
 use super::runner::Runner;
 use crate::sync::{AtomicPtr, Ordering};
-use std::collections::VecDeque;
 use std::ptr;
 
 /// By what right a thread drives.
@@ -20,20 +19,24 @@ struct Parcel<Told> {
     next: *mut Parcel<Told>,
 }
 
-/// Pushed by whoever drives, and taken whole by the first thread: no lock, so a fork finds it in order.
+/// Pushed by whoever drives, and taken by the first thread, which keeps here what it has not come to: no lock, and next to
+/// nothing in hand, so a fork finds it in order.
 pub(super) struct Calls<Told> {
     /// The last one first.
     handed: AtomicPtr<Parcel<Told>>,
-    /// The second thread, once there is one. Written by the first.
+    /// Those taken from there, the first one first. The first thread's.
+    queued: AtomicPtr<Parcel<Told>>,
+    /// The first thread itself.
+    pub(super) first: AtomicPtr<Runner>,
+    /// The second one, once there is one. Written by the first.
     pub(super) stand_in: AtomicPtr<Runner>,
-    /// The first thread, while it has calls in hand.
-    pub(super) caller: AtomicPtr<Runner>,
 }
 
 impl<Told> Calls<Told> {
     pub(super) fn new() -> Self {
-        let null = || AtomicPtr::new(ptr::null_mut());
-        Calls { handed: AtomicPtr::new(ptr::null_mut()), stand_in: null(), caller: null() }
+        let nobody = || AtomicPtr::new(ptr::null_mut());
+        let nothing = || AtomicPtr::new(ptr::null_mut());
+        Calls { handed: nothing(), queued: nothing(), first: nobody(), stand_in: nobody() }
     }
 
     pub(super) fn push(&self, told: Told) {
@@ -51,28 +54,46 @@ impl<Told> Calls<Told> {
         }
     }
 
+    /// For anybody: what the first thread is about to call is not seen by others.
     pub(super) fn is_empty(&self) -> bool {
-        // ORDERING: timer-calls: SeqCst, after the seat was taken back.
-        self.handed.load(Ordering::SeqCst).is_null()
+        // ORDERING: timer-calls: SeqCst, after the seat was taken back. The other word is the caller's own, or a hint.
+        self.handed.load(Ordering::SeqCst).is_null() && self.queued.load(Ordering::Relaxed).is_null()
     }
 
-    /// All that was handed over, in that order.
-    pub(super) fn take(&self) -> VecDeque<Told> {
-        let mut calls = VecDeque::new();
+    /// The next one in the order in which they were handed over. For the first thread.
+    pub(super) fn next(&self) -> Option<Told> {
+        // ORDERING: none. Written by this thread, or by one that is no more.
+        let mut at = self.queued.load(Ordering::Relaxed);
+        if at.is_null() {
+            at = self.take();
+        }
+        if at.is_null() {
+            return None;
+        }
+        // SAFETY: pushed as a box, and taken by us alone.
+        let parcel = unsafe { Box::from_raw(at) };
+        // ORDERING: none, as above.
+        self.queued.store(parcel.next, Ordering::Relaxed);
+        Some(parcel.told)
+    }
+
+    /// All that was handed over, the first one first.
+    fn take(&self) -> *mut Parcel<Told> {
         // ORDERING: timer-calls (reader).
         let mut at = self.handed.swap(ptr::null_mut(), Ordering::SeqCst);
+        let mut first = ptr::null_mut();
         while !at.is_null() {
             // SAFETY: pushed as a box, and taken by us alone.
-            let parcel = unsafe { Box::from_raw(at) };
-            at = parcel.next;
-            calls.push_front(parcel.told);
+            let next = unsafe { &mut (*at).next };
+            let after = std::mem::replace(next, first);
+            (first, at) = (at, after);
         }
-        calls
+        first
     }
 }
 
 impl<Told> Drop for Calls<Told> {
     fn drop(&mut self) {
-        self.take();
+        while self.next().is_some() {}
     }
 }

@@ -8,13 +8,13 @@
 use super::calls::Seat;
 use super::runner::Runner;
 use super::turn::outlive;
-use super::{Target, Timers, slab};
+use super::{Target, Timers};
 use crate::clock::{self, NEVER, Tick};
 use crate::config;
 use crate::shield::Shield;
 use crate::sync::{Ordering, thread};
 use std::time::Duration;
-use std::{mem, process, ptr};
+use std::{mem, ptr};
 
 /// Dead cells in nurseries wait this long for the driver, if nobody arms there any more.
 const TIDY: u64 = 1_000_000_000;
@@ -39,15 +39,15 @@ impl<T: Target> Timers<T> {
         if self.driver.manual {
             return;
         }
+        self.notice_fork();
         match self.driver.runner() {
-            Some(runner) if runner.process == process::id() => runner.thread.unpark(),
-            Some(_) => self.after_fork_child(),
+            Some(runner) => runner.thread.unpark(),
             None => self.start(),
         }
     }
 
     /// Starts the thread, unless somebody is at it or it failed a moment ago.
-    fn start(&'static self) {
+    pub(super) fn start(&'static self) {
         let driver = &self.driver;
         if !driver.claim_start() {
             return;
@@ -59,11 +59,9 @@ impl<T: Target> Timers<T> {
         } else if let Err(error) = self.spawn() {
             driver.retry_at.store(clock::now().saturating_add(RETRY), Ordering::Relaxed);
             self.stand_down();
-            driver.report(format!(
-                "ripcord: the timer thread cannot be started ({error}); until a later deadline succeeds in starting it, \
-                 deadlines fire only while some thread waits on a context"
-            ));
+            driver.report_failed_start(&error);
         }
+        driver.report_lost();
     }
 
     fn spawn(&'static self) -> std::io::Result<()> {
@@ -96,13 +94,15 @@ impl<T: Target> Timers<T> {
 
     /// The thread.
     fn run(&'static self) {
-        let runner: *mut Runner = Box::into_raw(Box::new(Runner { thread: thread::current(), process: process::id() }));
+        let runner: *mut Runner = Box::into_raw(Box::new(Runner { thread: thread::current() }));
         // SAFETY: invariant 2.
         let me = unsafe { &*runner };
+        // ORDERING: none. Read by this thread.
+        self.calls.first.store(runner, Ordering::Relaxed);
         // ORDERING: timer-runner (writer); SeqCst for invariant 1.
         self.driver.runner.store(runner, Ordering::SeqCst);
         // Invariant 1. Where the clock is stopped, who moves it fires.
-        outlive(|| self.tell_wakers(&mut self.pass(clock::running().unwrap_or(0), false)));
+        outlive(|| self.tell_wakers(self.pass(clock::running().unwrap_or(0), false)));
         self.keep_driving(me, Seat::Own);
     }
 
@@ -120,7 +120,8 @@ impl<T: Target> Timers<T> {
     fn drive(&'static self, me: &'static Runner, seat: Seat) {
         let driver = &self.driver;
         let mut tidy_at = NEVER;
-        let mut passed = false;
+        // The first thread comes from a pass.
+        let mut passed = true;
         loop {
             if seat == Seat::Own {
                 self.call(me);
@@ -128,7 +129,7 @@ impl<T: Target> Timers<T> {
             if !driver.is(me) {
                 // What our last pass found, or left to be called, may be news to who drives now.
                 if mem::take(&mut passed) {
-                    self.nudge();
+                    self.hand_on();
                 }
                 thread::park();
                 continue;
@@ -152,10 +153,11 @@ impl<T: Target> Timers<T> {
                     // ORDERING: none, as above. Before the pass, so that a hint given during the pass stays.
                     driver.tidying.store(false, Ordering::Relaxed);
                 }
-                let mut left = self.pass(now, tidy);
+                let left = self.pass(now, tidy);
+                let untidy = left.untidy;
                 passed = true;
-                self.tell_wakers(&mut left);
-                if left.untidy && tidy {
+                self.tell_wakers(left);
+                if untidy && tidy {
                     // ORDERING: none, as above.
                     driver.tidying.store(true, Ordering::Relaxed);
                     tidy_at = now.saturating_add(TIDY);
@@ -172,7 +174,8 @@ impl<T: Target> Timers<T> {
         }
     }
 
-    /// Wakes the driver, to look again: the clock goes on, or somebody else has made a pass.
+    /// Wakes the driver, to look again: the clock goes on.
+    #[cfg(feature = "test-util")]
     pub(crate) fn nudge(&self) {
         if let Some(runner) = self.driver.runner() {
             runner.thread.unpark();
@@ -185,16 +188,11 @@ impl<T: Target> Timers<T> {
         if self.driver.manual {
             return NEVER;
         }
+        self.notice_fork();
         match self.driver.runner() {
             // A waker on the driver's own thread waits: nobody else would fire what it waits for.
-            Some(runner) if runner.process == process::id() && runner.thread.id() == thread::current().id() => {
-                self.turn(now)
-            }
-            Some(runner) if runner.process == process::id() => NEVER,
-            Some(_) => {
-                self.after_fork_child();
-                self.turn(now)
-            }
+            Some(runner) if runner.thread.id() == thread::current().id() => self.turn(now),
+            Some(_) => NEVER,
             None if self.is_idle() => NEVER,
             None => {
                 self.start();
@@ -204,32 +202,7 @@ impl<T: Target> Timers<T> {
     }
 
     /// Whether nothing is queued.
-    fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.shards.iter().all(|shard| shard.look() == (NEVER, true))
-    }
-
-    /// To be called in the child of a `fork` that goes on without `exec`: it has no driver, and locks that other
-    /// threads held stay locked. What is still queued gets a driver at once; what another thread was just handling
-    /// is lost, and that is reported.
-    pub(crate) fn after_fork_child(&'static self) {
-        let driver = &self.driver;
-        // ORDERING: timer-runner (writer, of null). This is the only thread.
-        driver.runner.store(ptr::null_mut(), Ordering::SeqCst);
-        driver.retry_at.store(0, Ordering::Relaxed);
-        self.next_wake.store(NEVER, Ordering::SeqCst);
-        // What was on its way home is no deadline.
-        slab::after_fork();
-        let mut lost = self.hands.after_fork();
-        for shard in &self.shards {
-            lost |= shard.after_fork();
-        }
-        lost |= self.calls_after_fork();
-        if lost {
-            driver
-                .report("ripcord: deadlines that another thread was handling at the fork are lost in the child".into());
-        }
-        if !self.is_idle() || self.has_calls() {
-            self.start();
-        }
     }
 }

@@ -5,6 +5,8 @@
 
 use crate::sync::{Mutex, MutexGuard};
 use std::sync::{PoisonError, TryLockError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 pub(super) use imp::ForkLock;
 
@@ -13,6 +15,17 @@ impl<T: Default> ForkLock<T> {
     /// any two calls into other people's code.
     pub(super) fn lock(&self) -> MutexGuard<'_, T> {
         self.mutex().lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Locks, unless somebody holds it beyond `until`.
+    pub(super) fn lock_until(&self, until: Instant) -> Option<MutexGuard<'_, T>> {
+        loop {
+            let guard = self.try_lock();
+            if guard.is_some() || Instant::now() >= until {
+                return guard;
+            }
+            thread::sleep(Duration::from_micros(50));
+        }
     }
 
     /// Locks if nobody holds it.

@@ -33,6 +33,8 @@ mod calls;
 mod cell;
 #[cfg_attr(feature = "loom", path = "driver_model.rs")]
 mod driver;
+#[cfg(not(feature = "loom"))]
+mod fork;
 mod hands;
 mod heap;
 mod lock;
@@ -48,6 +50,7 @@ mod slab;
 mod slab_modeled;
 #[cfg(not(feature = "loom"))]
 mod stand_in;
+mod telling;
 mod turn;
 
 #[cfg(all(test, feature = "loom", not(feature = "shuttle")))]
@@ -69,6 +72,10 @@ use shard::Shard;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
+use telling::Tellers;
+
+#[cfg(not(feature = "loom"))]
+pub(crate) use fork::Still;
 
 /// What has a deadline.
 ///
@@ -137,6 +144,7 @@ pub(crate) struct Timers<T: Target> {
     /// One pass at a time marks; it has its tools in here.
     hands: ForkLock<Hands>,
     driver: Driver,
+    tellers: Tellers,
     #[cfg(not(feature = "loom"))]
     calls: calls::Calls<T::Told>,
     target: PhantomData<fn(NonNull<T>)>,
@@ -163,6 +171,7 @@ impl<T: Target> Timers<T> {
             shards: (0..shard_count()).map(|_| Shard::new()).collect(),
             hands: ForkLock::new(),
             driver,
+            tellers: Tellers::default(),
             #[cfg(not(feature = "loom"))]
             calls: calls::Calls::new(),
             target: PhantomData,

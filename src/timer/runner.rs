@@ -15,16 +15,16 @@
 //! 2. A published `Runner` is never freed: the few bytes of each start are the price of a lock-free wake-up.
 //! 3. From pointer to pointer only the first thread moves it (see [`stand_in`](super::stand_in)), and whoever it goes to looks
 //!    at `next_wake` afterwards.
+//! 4. To null it goes where no thread is: after a start that failed, and in a [forked](super::fork) child.
 
 use crate::config;
 use crate::shield::Shield;
-use crate::sync::{AtomicBool, AtomicPtr, AtomicU64, Ordering, thread};
-use std::ptr;
+use crate::sync::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, thread};
+use std::{process, ptr};
 
 /// The running thread.
 pub(super) struct Runner {
     pub(super) thread: thread::Thread,
-    pub(super) process: u32,
 }
 
 pub(super) struct Driver {
@@ -36,7 +36,12 @@ pub(super) struct Driver {
     pub(super) wakeups: AtomicU64,
     /// Zero, or the earliest time of the next attempt to start the thread.
     pub(super) retry_at: AtomicU64,
-    reported: AtomicBool,
+    /// Whose threads and locks these are.
+    pub(super) process: AtomicU32,
+    /// A fork has cost this child something, and nobody has said so yet.
+    pub(super) lost: AtomicBool,
+    /// Somebody has said that deadlines have no thread.
+    pub(super) reported: AtomicBool,
     #[cfg(test)]
     pub(super) refuse: AtomicBool,
 }
@@ -53,6 +58,8 @@ impl Driver {
             tidying: AtomicBool::new(false),
             wakeups: AtomicU64::new(0),
             retry_at: AtomicU64::new(0),
+            process: AtomicU32::new(process::id()),
+            lost: AtomicBool::new(false),
             reported: AtomicBool::new(false),
             #[cfg(test)]
             refuse: AtomicBool::new(false),
@@ -102,18 +109,36 @@ impl Driver {
 
     /// Says once that deadlines have no thread.
     #[cold]
-    pub(super) fn report(&self, message: String) {
+    pub(super) fn report_failed_start(&self, error: &std::io::Error) {
         // ORDERING: none. Decides who reports.
-        if self.reported.swap(true, Ordering::Relaxed) {
-            return;
+        if !self.reported.swap(true, Ordering::Relaxed) {
+            report(format!(
+                "ripcord: the timer thread cannot be started ({error}); until a later deadline succeeds in starting it, \
+                 deadlines fire only while some thread waits on a context"
+            ));
         }
-        match config::on_panic() {
-            Some(report) => {
-                let mut shield = Shield::new();
-                shield.run(|| report(Box::new(message)));
-                shield.absorb();
-            }
-            None => eprintln!("{message}"),
+    }
+
+    /// Says once in a forked child what the fork has cost it.
+    pub(super) fn report_lost(&self) {
+        // ORDERING: none. Decides who reports. The look is for those, nearly all, who have lost nothing.
+        if self.lost.load(Ordering::Relaxed) && self.lost.swap(false, Ordering::Relaxed) {
+            report(
+                "ripcord: what other threads of the parent's had in hand of its deadlines at the fork is lost in the child"
+                    .into(),
+            );
         }
+    }
+}
+
+#[cold]
+fn report(message: String) {
+    match config::on_panic() {
+        Some(report) => {
+            let mut shield = Shield::new();
+            shield.run(|| report(Box::new(message)));
+            shield.absorb();
+        }
+        None => eprintln!("{message}"),
     }
 }

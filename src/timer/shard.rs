@@ -34,9 +34,10 @@ use super::lock::ForkLock;
 use super::pool::Pool;
 use super::slab;
 use crate::clock::{NEVER, Tick};
-use crate::sync::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{AtomicU64, AtomicUsize, MutexGuard, Ordering};
 use crossbeam_utils::CachePadded;
 use std::ptr::NonNull;
+use std::time::Instant;
 
 #[cfg(not(feature = "loom"))]
 mod size {
@@ -88,7 +89,7 @@ struct Books {
     limit: AtomicUsize,
 }
 
-struct Queue {
+pub(super) struct Queue {
     heap: Heap,
     inflow: Chain,
     young: Chain,
@@ -379,6 +380,11 @@ impl Shard {
         self.queue.lock().promote((key, entry), &mut dead);
         // SAFETY: `dead` are cells both sides have let go of.
         unsafe { self.books.pool.give(dead) };
+    }
+
+    /// What is queued here, held by a thread that is about to fork.
+    pub(super) fn hold(&self, until: Instant) -> Option<MutexGuard<'_, Queue>> {
+        self.queue.lock_until(until)
     }
 
     /// Run by the only thread of a forked child. True: cells were lost.

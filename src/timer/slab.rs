@@ -23,9 +23,10 @@
 use super::cell::{Chain, Entry, Shelf};
 use super::lock::ForkLock;
 use crate::sync::reclaim::bury;
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, MutexGuard, Ordering};
 use std::ptr::NonNull;
 use std::sync::LazyLock;
+use std::time::Instant;
 
 const SIZE: usize = 2048;
 #[cfg(not(feature = "loom"))]
@@ -55,7 +56,7 @@ struct Head {
 
 /// The listed slabs: the first.
 #[derive(Default)]
-struct List(Option<NonNull<Slab>>);
+pub(super) struct List(Option<NonNull<Slab>>);
 
 // SAFETY: slabs belong to no thread.
 unsafe impl Send for List {}
@@ -88,10 +89,18 @@ pub(super) unsafe fn take_back(chain: Chain) {
     unsafe { DEPOT.take_back(chain) };
 }
 
+/// The list, held by a thread that is about to fork.
+pub(super) type Held = Option<MutexGuard<'static, List>>;
+
+/// Holds the list, unless somebody else does beyond `until`.
+pub(super) fn hold(until: Instant) -> Held {
+    DEPOT.list.lock_until(until)
+}
+
 /// Run by the only thread of a forked child. If another thread was at the list, heads of slabs may be half written: that list is
 /// lost, and so are the cells of its slabs when they come home. Those that are out are good as long as they stay out.
-pub(super) fn after_fork() -> bool {
-    DEPOT.after_fork()
+pub(super) fn after_fork() {
+    DEPOT.after_fork();
 }
 
 impl Depot {

@@ -3,6 +3,7 @@
 
 use super::cell::{Chain, Entry};
 use std::ptr::NonNull;
+use std::time::Instant;
 
 pub(super) fn fetch() -> (NonNull<Entry>, Chain) {
     (NonNull::from(Box::leak(Box::new(Entry::free()))), Chain::new())
@@ -20,6 +21,9 @@ pub(super) unsafe fn take_back(mut chain: Chain) {
     }
 }
 
-pub(super) fn after_fork() -> bool {
-    false
-}
+/// There is nothing to hold.
+pub(super) type Held = ();
+
+pub(super) fn hold(_: Instant) -> Held {}
+
+pub(super) fn after_fork() {}

@@ -20,14 +20,13 @@ use super::runner::Runner;
 use super::turn::{Passed, outlive};
 use super::{Target, Timers};
 use crate::sync::Ordering;
-use std::collections::VecDeque;
-use std::{process, ptr, thread};
+use std::{ptr, thread};
 
 const NAME: &str = "ripcord-timer-2";
 
 impl<T: Target> Timers<T> {
     /// The driver's way of telling: wakers here, the rest by the first thread, before it sleeps.
-    pub(super) fn tell_wakers(&self, passed: &mut Passed<T>) {
+    pub(super) fn tell_wakers(&self, mut passed: Passed<'_, T>) {
         let Some(mut told) = passed.told.take() else { return };
         let mut more = true;
         outlive(|| more = T::wake(&mut told));
@@ -38,27 +37,29 @@ impl<T: Target> Timers<T> {
 
     /// Calls what is left. For the first thread, whose seat is its own again when this returns.
     pub(super) fn call(&'static self, me: &'static Runner) {
-        while !self.calls.is_empty() {
+        while self.is_first(me) && !self.calls.is_empty() {
             // Without a stand-in, deadlines wait like all else.
             let lent = self.lend_seat();
-            // ORDERING: none, both. For a child of this thread, or of one that forks meanwhile.
-            self.calls.caller.store(ptr::from_ref(me).cast_mut(), Ordering::Relaxed);
-            let mut calls = self.calls.take();
-            while let Some(told) = calls.pop_front() {
+            loop {
+                let _telling = self.tellers.one_more();
+                let Some(told) = self.calls.next() else { break };
                 outlive(|| T::tell(told));
-                if me.process != process::id() {
-                    return self.came_back_forked(calls);
-                }
-                if calls.is_empty() {
-                    calls = self.calls.take();
+                if !self.is_first(me) {
+                    // A function has forked, and this is the child.
+                    return self.hand_on();
                 }
             }
-            self.calls.caller.store(ptr::null_mut(), Ordering::Relaxed);
             if lent {
                 // ORDERING: timer-runner (writer), SeqCst: what was armed, or left to be called, before is what we look at next.
                 self.driver.runner.store(ptr::from_ref(me).cast_mut(), Ordering::SeqCst);
             }
         }
+    }
+
+    /// Whether calling is up to this thread. Not in a child that it has forked itself: there is no coming back to the seat.
+    fn is_first(&self, me: &Runner) -> bool {
+        // ORDERING: none. Written by this thread, also where a child forgets it.
+        ptr::eq(self.calls.first.load(Ordering::Relaxed), me)
     }
 
     /// Puts the stand-in into the seat; false if there is none to be had.
@@ -67,7 +68,7 @@ impl<T: Target> Timers<T> {
         let mut stand_in = self.calls.stand_in.load(Ordering::Relaxed);
         if stand_in.is_null() {
             let Ok(handle) = self.spawn_named(NAME, move || self.stand_in()) else { return false };
-            stand_in = Box::into_raw(Box::new(Runner { thread: handle.thread().clone(), process: process::id() }));
+            stand_in = Box::into_raw(Box::new(Runner { thread: handle.thread().clone() }));
             // ORDERING: timer-runner (writer): what a runner is made of.
             self.calls.stand_in.store(stand_in, Ordering::Release);
         }
@@ -92,27 +93,10 @@ impl<T: Target> Timers<T> {
         }
     }
 
-    /// A function has forked, and this is the child: what was left to be called is so still. Nobody drives, unless somebody has
-    /// noticed.
-    #[cold]
-    fn came_back_forked(&'static self, left: VecDeque<T::Told>) {
-        left.into_iter().for_each(|told| self.calls.push(told));
-        match self.driver.runner() {
-            Some(runner) if runner.process == process::id() => self.nudge(),
-            _ => self.after_fork_child(),
-        }
-    }
-
-    /// In a forked child, which has no stand-in. True: another thread had calls in hand.
-    pub(super) fn calls_after_fork(&self) -> bool {
+    /// In a forked child, which has neither of the two.
+    pub(super) fn forget_threads(&self) {
         // ORDERING: none. There is one thread.
+        self.calls.first.store(ptr::null_mut(), Ordering::Relaxed);
         self.calls.stand_in.store(ptr::null_mut(), Ordering::Relaxed);
-        let caller = self.calls.caller.swap(ptr::null_mut(), Ordering::Relaxed);
-        // SAFETY: runners are never freed.
-        unsafe { caller.as_ref() }.is_some_and(|caller| caller.thread.id() != thread::current().id())
-    }
-
-    pub(super) fn has_calls(&self) -> bool {
-        !self.calls.is_empty()
     }
 }

@@ -15,6 +15,7 @@
 
 use super::cell::Chain;
 use super::hands::Hands;
+use super::telling::Telling;
 use super::{Surface, Target, Timers};
 use crate::clock::{NEVER, Tick};
 use crate::shield::Shield;
@@ -26,16 +27,18 @@ const BATCH: usize = 64;
 
 /// What a pass left behind.
 #[must_use]
-pub(super) struct Passed<T: Target> {
+pub(super) struct Passed<'a, T: Target> {
     /// Nothing is due before this.
     pub(super) next: Tick,
     /// Cells wait in nurseries.
     pub(super) untidy: bool,
     /// What is to be told, if anything has fired.
     pub(super) told: Option<T::Told>,
+    /// As long as it is in hand.
+    _telling: Option<Telling<'a>>,
 }
 
-impl<T: Target> Passed<T> {
+impl<T: Target> Passed<'_, T> {
     /// Tells everything here, behind the caller's shield.
     pub(super) fn tell(&mut self, shield: &mut Shield) {
         if let Some(told) = self.told.take() {
@@ -67,7 +70,7 @@ impl<T: Target> Timers<T> {
     }
 
     /// One pass, up to the telling. `tidy`: clears the nurseries too.
-    pub(super) fn pass(&self, now: Tick, tidy: bool) -> Passed<T> {
+    pub(super) fn pass(&self, now: Tick, tidy: bool) -> Passed<'_, T> {
         let mut told = T::Told::default();
         let mut hands = self.hands.lock();
         let mut next = NEVER;
@@ -92,8 +95,10 @@ impl<T: Target> Timers<T> {
             // ORDERING: timer-arm (what the second look found counts as if its arm had lowered it).
             self.next_wake.fetch_min(missed, Ordering::SeqCst);
         }
+        // Before the hands are free: who forks takes them first.
+        let telling = fired.then(|| self.tellers.one_more());
         drop(hands);
-        Passed { next: next.min(missed), untidy: !tidied, told: fired.then_some(told) }
+        Passed { next: next.min(missed), untidy: !tidied, told: fired.then_some(told), _telling: telling }
     }
 
     /// Marks everything in hand, in the order of the keys. What is put back is found by the second look.

@@ -5,8 +5,12 @@
 
 pub(crate) mod allocations;
 pub(crate) mod alone;
+#[cfg(target_os = "linux")]
+pub(crate) mod child;
 pub(crate) mod early;
 pub(crate) mod live;
+#[cfg(target_os = "linux")]
+pub(crate) mod trap;
 pub(crate) mod watch;
 
 use ripcord::{Cause, Context, Error};

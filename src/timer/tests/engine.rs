@@ -272,6 +272,7 @@ fn a_forked_child_gets_a_new_driver() {
     while !timers.driver.runs() {
         std::thread::yield_now();
     }
+    timers.forked(None);
     timers.after_fork_child();
     before.wait();
     Handle::armed(timers, after(1)).wait();
