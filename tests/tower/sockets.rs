@@ -331,8 +331,8 @@ fn a_proxy_of_both_layers_carries_the_deadline_on_and_gives_the_origin_up() {
             client.until("\r\n\r\n");
             assert!(client.got.starts_with("HTTP/1.1 504 "), "{}", client.got);
             proxy.assert_nothing_left();
-            // If the proxy did not get as far, the origin has heard nothing, and then this.
-            drop(TcpStream::connect(at).unwrap());
+            // If the proxy did not get as far, the origin has heard nothing, and then this. If it did, the origin may have gone.
+            drop(TcpStream::connect(at));
             let head = heads.recv().ok()?;
             origin.join().expect("the origin saw its client close");
             let said = head.lines().find_map(|line| line.strip_prefix("grpc-timeout: ")).expect("a budget below");
