@@ -4,7 +4,7 @@
 //! cargo run --example tower --features tower
 //! ```
 //!
-//! On loopback: an origin that takes 200 ms, the proxy, and clients that wait long enough, do not, and hang up.
+//! On loopback: an origin that takes 20 ms, or an hour, the proxy, and clients that wait long enough, do not, and hang up.
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -76,8 +76,8 @@ where
     Ok(sender.send_request(request).await?)
 }
 
-fn get(budget: &str) -> Request<Empty<Bytes>> {
-    Request::get("/").header("host", "example").header("grpc-timeout", budget).body(Empty::new()).expect("a request")
+fn get(path: &str, budget: &str) -> Request<Empty<Bytes>> {
+    Request::get(path).header("host", "example").header("grpc-timeout", budget).body(Empty::new()).expect("a request")
 }
 
 async fn run() -> Result<(), BoxError> {
@@ -92,14 +92,15 @@ async fn run() -> Result<(), BoxError> {
         ctx.after_func(move || told.cause().iter().for_each(log));
         ctx
     });
-    let origin = serve!(origin.layer(ServiceFn(|_: Request<Incoming>| async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+    let origin = serve!(origin.layer(ServiceFn(|request: Request<Incoming>| async move {
+        let hour = Duration::from_secs(3600);
+        tokio::time::sleep(if request.uri().path() == "/slow" { hour } else { Duration::from_millis(20) }).await;
         Ok(Response::new(Empty::<Bytes>::new()))
     })));
 
-    // The proxy: nobody gets more than a second, and the origin hears what is left of it.
+    // The proxy: nobody gets more than a minute, and the origin hears what is left of it.
     let upstream = DeadlineLayer::new().layer(ServiceFn(move |request: Request<Incoming>| send(origin, request)));
-    let proxy = ContextLayer::new(server).policy(Policy::untrusted().budget(Duration::from_secs(1))).layer(ServiceFn(
+    let proxy = ContextLayer::new(server).policy(Policy::untrusted().budget(Duration::from_secs(60))).layer(ServiceFn(
         move |request: Request<Incoming>| {
             let asked = request.extensions().get::<Reading>().and_then(|reading| reading.asked);
             println!("  proxy:  asked for {asked:?}");
@@ -109,23 +110,23 @@ async fn run() -> Result<(), BoxError> {
     let proxy = serve!(proxy);
 
     println!("a client with time:");
-    let response = send(proxy, get("10S")).await?;
+    let response = send(proxy, get("/", "1H")).await?;
     println!("  client: {}", response.status());
     assert_eq!(response.status(), 200);
 
     println!("a client in a hurry:");
-    let response = send(proxy, get("50m")).await?;
+    let response = send(proxy, get("/slow", "50m")).await?;
     println!("  client: {}", response.status());
     assert_eq!(response.status(), 504);
 
     println!("a client that hangs up:");
     let (ctx, _handle) = Context::background().with_timeout(Duration::from_millis(50));
-    assert!(ctx.run(send(proxy, get("10S"))).await.is_err());
+    assert!(ctx.run(send(proxy, get("/slow", "1H"))).await.is_err());
     tokio::time::sleep(Duration::from_millis(50)).await;
 
     println!("after the shutdown:");
     shutdown.cancel_cause("shutting down");
-    let response = send(proxy, get("10S")).await?;
+    let response = send(proxy, get("/", "1H")).await?;
     println!("  client: {}", response.status());
     assert_eq!(response.status(), 503);
     Ok(())

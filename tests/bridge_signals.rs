@@ -250,8 +250,11 @@ fn a_first_signal_that_comes_after_another_end_does_not_force() {
         // It would have been forced by now; a second one does.
         thread::sleep(Duration::from_millis(100));
         assert_eq!(child.child.try_wait().unwrap(), None);
-        child.gets(libc::SIGTERM);
-        assert_eq!(child.ends().code(), Some(143));
+        // Of another kind: two of one kind are one signal to a child that has not heard the first yet. Then it may also
+        // hear them the other way round.
+        child.gets(libc::SIGINT);
+        let code = child.ends().code();
+        assert!(matches!(code, Some(130 | 143)), "forced: {code:?}");
     });
 }
 

@@ -287,8 +287,12 @@ fn deadlines_fire_events_on_the_timers_thread() {
         names.lock().unwrap().push(std::thread::current().name().map(str::to_owned));
     });
     tracing::subscriber::set_global_default(log.clone()).unwrap();
-    let parents: Vec<_> = (0..20).map(|_| Context::background().with_timeout(Duration::from_millis(5))).collect();
+    let parents: Vec<_> = (0..20).map(|_| Context::background().with_deadline(far())).collect();
     let below: Vec<_> = parents.iter().flat_map(|(ctx, _)| [ctx.with_cancel(), ctx.with_cancel()]).collect();
+    // All is there: now they may come, and each by the timer.
+    for (_, handle) in &parents {
+        assert!(handle.reset_timeout(Duration::from_millis(5)));
+    }
     assert!(parents.iter().chain(&below).all(|(ctx, _)| wait_for(ctx) == Error::DeadlineExceeded));
     eventually("all events", || log.events.lock().unwrap().len() == 20);
     for fields in log.take() {

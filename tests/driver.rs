@@ -4,33 +4,16 @@
 #![cfg(all(not(feature = "loom"), target_os = "linux"))]
 
 mod common;
+#[path = "common/threads.rs"]
+mod threads;
 
 use common::*;
 use ripcord::{Context, Error};
 use std::collections::BTreeMap;
-use std::fs;
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
-
-/// The names of this process's threads by their id.
-fn threads() -> BTreeMap<u32, String> {
-    let mut all = BTreeMap::new();
-    for entry in fs::read_dir("/proc/self/task").unwrap().flatten() {
-        let id = entry.file_name().to_str().unwrap().parse().unwrap();
-        if let Ok(name) = fs::read_to_string(entry.path().join("comm")) {
-            all.insert(id, name.trim().to_owned());
-        }
-    }
-    all
-}
-
-/// How often a thread has gone to sleep of its own will.
-fn sleeps(id: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/self/task/{id}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
-    line.trim().parse().unwrap()
-}
+use threads::{asleep, sleeps, threads};
 
 /// Everything that needs no deadline.
 fn use_contexts_without_deadlines() {
@@ -68,20 +51,19 @@ fn d7_the_driver_starts_with_the_first_deadline_sleeps_when_idle_and_survives_a_
     assert!(name.to_lowercase().contains("ripcord"), "named so that it is found: {name}");
 
     // With only a far deadline armed, and then with none, it stays asleep.
-    thread::sleep(Duration::from_millis(50));
-    let asleep = sleeps(driver);
+    let before = asleep(driver);
     use_contexts_without_deadlines();
     for _ in 0..1_000 {
         drop(Context::background().with_timeout(Duration::from_secs(7200)));
     }
     thread::sleep(Duration::from_millis(100));
-    let woken = sleeps(driver) - asleep;
+    let woken = sleeps(driver) - before;
     assert!(woken <= 1, "woken {woken} times by deadlines that are later than its next wake");
     handle.cancel();
     drop((first, handle));
-    let asleep = sleeps(driver);
+    let before = asleep(driver);
     thread::sleep(Duration::from_millis(300));
-    let woken = sleeps(driver) - asleep;
+    let woken = sleeps(driver) - before;
     assert!(woken <= 1, "woken {woken} times with nothing armed");
 
     // A panicking callback and a panicking waker cost nobody else a deadline.
@@ -109,9 +91,8 @@ fn d7_the_driver_starts_with_the_first_deadline_sleeps_when_idle_and_survives_a_
     let drivers = all.iter().filter(|(_, name)| name.to_lowercase().contains("ripcord")).map(|(&id, _)| id);
     let drivers: Vec<_> = drivers.collect();
     assert!(drivers.len() == 2 && drivers.contains(&driver), "{driver} and one more of {all:?}");
-    thread::sleep(Duration::from_millis(100));
-    let asleep = drivers.iter().map(|&id| sleeps(id)).sum::<u64>();
+    let before = drivers.iter().map(|&id| asleep(id)).sum::<u64>();
     thread::sleep(Duration::from_millis(300));
-    let woken = drivers.iter().map(|&id| sleeps(id)).sum::<u64>() - asleep;
+    let woken = drivers.iter().map(|&id| sleeps(id)).sum::<u64>() - before;
     assert!(woken <= 2, "the two woke up {woken} times with nothing armed");
 }

@@ -22,6 +22,9 @@ static LIVE: Live = Live::new();
 
 const SLACK: isize = 128 * 1024;
 
+/// What some threads' worth of epoch comes to.
+const FEW: isize = 32 * 1024;
+
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// One context of every kind below `parent`.
@@ -96,6 +99,19 @@ fn settle() -> isize {
     least
 }
 
+/// Bytes more than before, when nothing moves any more. The driver and the epoch take the time that the machine gives them:
+/// what is too much is looked at again until it is not, or for long enough to say that it stays.
+fn grown(before: isize, most: isize) -> isize {
+    let mut grown = settle() - before;
+    for _ in 0..1_000 {
+        if grown <= most {
+            break;
+        }
+        grown = settle() - before;
+    }
+    grown
+}
+
 fn assert_flat(what: &str, rounds: usize, mut round: impl FnMut(u64)) {
     // First for warmth: pools, thread-locals, the driver.
     for seed in 0..4 {
@@ -105,7 +121,7 @@ fn assert_flat(what: &str, rounds: usize, mut round: impl FnMut(u64)) {
     for seed in 0..rounds {
         round(seed as u64 + 4);
     }
-    let grown = settle() - before;
+    let grown = grown(before, SLACK);
     assert!(grown <= SLACK, "{what}: {grown} bytes more than before");
 }
 
@@ -253,7 +269,7 @@ fn s5_short_children_of_one_root_leave_it_as_it_was() {
     crowd(children / 2);
     let (most, took) = (LIVE.most() - before, start.elapsed());
     let resident_after = resident();
-    let grown = settle() - before;
+    let grown = grown(before, FEW);
     let line = format!(
         "S5: {children} children in {:.1} s; live bytes grew by {grown}, by {most} at most meanwhile; resident {:?} KiB, then {:?} KiB\n",
         took.as_secs_f32(),
@@ -263,7 +279,7 @@ fn s5_short_children_of_one_root_leave_it_as_it_was() {
     // Past the capture of the test frame: the figures are the point of a long run.
     std::io::stderr().write_all(line.as_bytes()).unwrap();
     // Some threads' worth of epoch: a leak of one child in 800 shows, and in a long run of one in 400,000.
-    assert!(grown <= 32 * 1024, "{grown} bytes more after {children} children");
+    assert!(grown <= FEW, "{grown} bytes more after {children} children");
     assert!(most <= 64 * 1024, "{most} bytes more at most, with 16 children at a time");
     // Pages say something only where bytes would have filled many.
     if let (10_000_000.., Some(before), Some(after)) = (children, resident_before, resident_after) {
@@ -288,8 +304,13 @@ impl Slots {
         Slots { before, child: LIVE.bytes() - before }
     }
 
-    fn of(&self, live: usize) -> isize {
-        LIVE.bytes() - self.before - live as isize * self.child
+    /// What is more than `most` is looked at again when nothing moves any more: it may have waited for somebody in the epoch.
+    fn of(&self, live: usize, most: isize) -> isize {
+        let now = || LIVE.bytes() - self.before - live as isize * self.child;
+        if now() > most {
+            settle();
+        }
+        now()
     }
 }
 
@@ -311,7 +332,7 @@ fn s5_slots_stay_within_1_3_of_the_peak_whoever_leaves() {
         while held.len() < PEAK {
             held.push(root.with_cancel());
         }
-        let now = slots.of(held.len());
+        let now = slots.of(held.len(), most);
         assert!(now <= most, "round {round}: {now} bytes of slots for a peak of {PEAK}");
         // They leave in any order, in age, or youngest first, and others come in between.
         match round % 3 {
@@ -325,11 +346,11 @@ fn s5_slots_stay_within_1_3_of_the_peak_whoever_leaves() {
             drop(held.swap_remove(at));
             held.push(root.with_cancel());
         }
-        let now = slots.of(held.len());
+        let now = slots.of(held.len(), most);
         assert!(now <= most, "round {round}: {now} bytes of slots after a peak of {PEAK}");
     }
     held.clear();
-    assert!(slots.of(0) <= most);
+    assert!(slots.of(0, most) <= most);
     // The crowd is gone: what stays busy gives the blocks of the crowd back.
     for _ in 0..40 * PEAK {
         held.push(root.with_cancel());
@@ -338,10 +359,10 @@ fn s5_slots_stay_within_1_3_of_the_peak_whoever_leaves() {
             drop(held.swap_remove(at));
         }
     }
-    let now = slots.of(held.len());
+    let now = slots.of(held.len(), most / 10);
     assert!(now <= most / 10, "{now} bytes of slots for 64 children, long after a peak of {PEAK}");
     handle.cancel();
     drop((root, handle, held));
-    let left = settle() - before;
-    assert!(left <= 32 * 1024, "{left} bytes are left of the whole tree");
+    let left = grown(before, FEW);
+    assert!(left <= FEW, "{left} bytes are left of the whole tree");
 }

@@ -275,8 +275,7 @@ fn s10_panics_on_the_timers_thread_cost_nobody_a_deadline() {
             let quiet: Vec<_> = (0..60).map(|_| Tale::new()).collect();
             let contexts: Vec<_> = (0..60)
                 .map(|n| {
-                    let (ctx, handle) =
-                        Context::background().with_timeout(Duration::from_micros(2_000 + 50 * n as u64));
+                    let (ctx, handle) = Context::background().with_deadline(far());
                     if n % 3 == 0 {
                         ctx.after_func(|| panic_with(0));
                     }
@@ -284,6 +283,10 @@ fn s10_panics_on_the_timers_thread_cost_nobody_a_deadline() {
                     (ctx, handle)
                 })
                 .collect();
+            // All is registered: now they may come, one after another.
+            for ((_, handle), n) in contexts.iter().zip(0..) {
+                assert!(handle.reset_timeout(Duration::from_micros(2_000 + 50 * n)));
+            }
             for ((ctx, _), tale) in contexts.iter().zip(&quiet) {
                 post.during("wait", || assert_eq!(wait_for(ctx), Error::DeadlineExceeded));
                 eventually("a function beside one that panics", || tale.has_run());

@@ -9,7 +9,7 @@
 use axum::Router;
 use axum::routing::get;
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
@@ -20,10 +20,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
-/// A slow query that stops when nobody waits for it any more.
-async fn report(ctx: Context) -> Result<&'static str, (StatusCode, String)> {
+/// A slow query that stops when nobody waits for it any more. The yearly one takes an hour.
+async fn report(ctx: Context, uri: Uri) -> Result<&'static str, (StatusCode, String)> {
     println!("  handler: {:?} left", ctx.remaining());
-    match ctx.run(tokio::time::sleep(Duration::from_millis(100))).await {
+    let takes = if uri.query() == Some("yearly") { Duration::from_secs(3600) } else { Duration::from_millis(100) };
+    match ctx.run(tokio::time::sleep(takes)).await {
         Ok(()) => Ok("42 rows"),
         Err(error) => {
             let status = if error.is_timeout() { StatusCode::GATEWAY_TIMEOUT } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -32,11 +33,11 @@ async fn report(ctx: Context) -> Result<&'static str, (StatusCode, String)> {
     }
 }
 
-async fn ask(at: SocketAddr, millis: &str) -> Result<Response<Incoming>, BoxError> {
+async fn ask(at: SocketAddr, path: &str, millis: &str) -> Result<Response<Incoming>, BoxError> {
     let io = TokioIo::new(TcpStream::connect(at).await?);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await?;
     tokio::spawn(connection);
-    let request = Request::get("/report").header("host", "localhost").header("x-envoy-expected-rq-timeout-ms", millis);
+    let request = Request::get(path).header("host", "localhost").header("x-envoy-expected-rq-timeout-ms", millis);
     Ok(sender.send_request(request.body(Empty::<Bytes>::new())?).await?)
 }
 
@@ -59,11 +60,12 @@ async fn main() -> Result<(), BoxError> {
     let app = Router::new().route("/report", get(report)).layer(layer);
     tokio::spawn(async move { axum::serve(listener, app).await });
 
-    for (who, millis, expected) in
-        [("a patient client", "60000", StatusCode::OK), ("one in a hurry", "30", StatusCode::GATEWAY_TIMEOUT)]
-    {
+    for (who, path, millis, expected) in [
+        ("a patient client", "/report", "60000", StatusCode::OK),
+        ("one in a hurry", "/report?yearly", "30", StatusCode::GATEWAY_TIMEOUT),
+    ] {
         println!("{who}:");
-        let response = ask(at, millis).await?;
+        let response = ask(at, path, millis).await?;
         let status = response.status();
         let text = response.into_body().collect().await?.to_bytes();
         println!("  client:  {status}, {}", String::from_utf8_lossy(&text));
@@ -72,12 +74,12 @@ async fn main() -> Result<(), BoxError> {
 
     println!("one that goes after 30 ms:");
     let (patience, _handle) = Context::background().with_timeout(Duration::from_millis(30));
-    assert!(patience.run(ask(at, "60000")).await.is_err());
+    assert!(patience.run(ask(at, "/report?yearly", "60000")).await.is_err());
     tokio::time::sleep(Duration::from_millis(50)).await;
 
     println!("after the shutdown:");
     shutdown.cancel_cause("shutting down");
-    let response = ask(at, "60000").await?;
+    let response = ask(at, "/report", "60000").await?;
     println!("  client:  {}", response.status());
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     Ok(())

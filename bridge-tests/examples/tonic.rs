@@ -61,8 +61,8 @@ async fn main() -> Result<(), BoxError> {
     let shop = serve("shop", &servers, Some(stock)).await?;
     let mut client = Client::new(deadline_layer().layer(shop));
 
-    println!("a second is enough:");
-    let (ctx, _handle) = Context::background().with_timeout(Duration::from_secs(1));
+    println!("twenty seconds are enough:");
+    let (ctx, _handle) = Context::background().with_timeout(Duration::from_secs(20));
     let answer = client.unary(say("order").with_context(&ctx)).await?;
     println!("     client: {:?}", answer.into_inner());
 

@@ -57,6 +57,19 @@ pub fn eventually(what: &str, mut happens: impl FnMut() -> bool) {
     panic!("still waiting for: {what}");
 }
 
+/// For a test of what is under way when its deadline comes. `None` says that the deadline came before it was: then nothing
+/// is learned, and it is tried again with twice the time.
+pub async fn in_time<R>(first: Duration, mut attempt: impl AsyncFnMut(Duration) -> Option<R>) -> R {
+    let mut time = first;
+    while time < Duration::from_secs(60) {
+        if let Some(result) = attempt(time).await {
+            return result;
+        }
+        time *= 2;
+    }
+    panic!("not under way in time, however much there was");
+}
+
 /// What became of the requests' contexts.
 #[derive(Clone, Debug, Default)]
 pub struct Witness {

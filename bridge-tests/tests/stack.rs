@@ -1,5 +1,6 @@
 //! The layers among tower's own: limits, buffers, readiness.
 
+use bridge_tests::world::in_time;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
@@ -100,7 +101,7 @@ fn through_a_buffer_and_boxes() {
 /// One deadline for all tries: the second gets what the first left, and a third is not made.
 #[test]
 fn retries_share_one_budget() {
-    run(async {
+    run(in_time(Duration::from_millis(200), async |time| {
         let said = Arc::new(std::sync::Mutex::new(Vec::new()));
         let heard = said.clone();
         let upstream = service_fn(move |request: Request<()>| {
@@ -111,7 +112,7 @@ fn retries_share_one_budget() {
             }
         });
         let mut client = ServiceBuilder::new().layer(DeadlineLayer::new()).service(upstream);
-        let (ctx, _handle) = Context::background().with_timeout(Duration::from_millis(500));
+        let (ctx, _handle) = Context::background().with_timeout(time);
         let mut tries = 0;
         let last = loop {
             let mut call = request(None);
@@ -123,7 +124,6 @@ fn retries_share_one_budget() {
             }
         };
         assert_eq!(last.downcast_ref::<Cause>().unwrap().error(), Error::DeadlineExceeded);
-        assert!(tries > 1);
         let said: Vec<_> = said
             .lock()
             .unwrap()
@@ -131,5 +131,7 @@ fn retries_share_one_budget() {
             .map(|text| ripcord::http::Header::GrpcTimeout.parse(text.as_bytes()).unwrap().unwrap())
             .collect();
         assert!(said.is_sorted_by(|a, b| a > b), "{said:?}");
-    });
+        // The last of them was not made.
+        (tries > 2).then_some(())
+    }));
 }

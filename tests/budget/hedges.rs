@@ -1,6 +1,6 @@
 //! Hedges: who starts when, who wins, and what the others are told.
 
-use crate::common::block_on;
+use crate::common::{block_on, in_time};
 use crate::{LONG, MS, text};
 use ripcord::budget::{AttemptTimeout, Hedge, Outrun, RetryBudget};
 use ripcord::{Context, Error};
@@ -77,11 +77,20 @@ fn a_failure_starts_the_next_at_once() {
 
 #[test]
 fn a_limit_per_try_is_a_failure() {
-    let (hedge, ctx) = (Hedge::after(LONG).per_try(3 * MS), Context::background());
-    let answer = block_on(
-        hedge.run(&ctx, |_, number| async move { if number == 1 { pending().await } else { Err::<(), _>("second") } }),
-    );
-    assert_eq!(text(answer), "second");
+    let ctx = Context::background();
+    let hedge = in_time(3 * MS, |time| {
+        let (hedge, polled) = (Hedge::after(LONG).per_try(time), Cell::new(false));
+        let polled = &polled;
+        let answer = block_on(hedge.run(&ctx, |_, number| async move {
+            if number == 1 {
+                pending::<()>().await;
+            }
+            polled.set(true);
+            Err::<(), _>("second")
+        }));
+        polled.get().then(|| assert_eq!(text(answer), "second"))?;
+        Some(hedge)
+    });
     let answer = block_on(hedge.at_most(1).run(&ctx, |_, _| pending::<Result<(), &str>>()));
     assert!(answer.unwrap_err().ended().unwrap().downcast_ref::<AttemptTimeout>().is_some());
 }

@@ -1,6 +1,6 @@
 //! Retries: how many, on what, until when, and at whose cost.
 
-use crate::common::{block_on, stress};
+use crate::common::{block_on, in_time, stress};
 use crate::{LONG, MS, text};
 use ripcord::Context;
 use ripcord::budget::{AttemptTimeout, Backoff, Retry, RetryBudget};
@@ -41,17 +41,28 @@ fn gives_up_after_the_last_and_on_what_is_not_worth_it() {
 
 #[test]
 fn a_try_that_takes_too_long_is_a_failed_one() {
-    let retry = Retry::up_to(2).per_try(3 * MS);
-    let seen = Cell::new(0);
-    let answer = block_on(retry.run(
-        &Context::background(),
-        |_, number| async move { if number == 1 { pending().await } else { Ok::<_, &str>("second") } },
-        |failure| {
-            seen.set(seen.get() + 1);
-            failure.ended().unwrap().downcast_ref() == Some(&AttemptTimeout(3 * MS))
-        },
-    ));
-    assert_eq!((answer.unwrap(), seen.get()), ("second", 1));
+    let (answer, seen) = in_time(3 * MS, |time| {
+        let (seen, polled) = (Cell::new(0), Cell::new(false));
+        let answer = block_on(Retry::up_to(2).per_try(time).run(
+            &Context::background(),
+            |_, number| {
+                let polled = &polled;
+                async move {
+                    if number == 1 {
+                        pending::<()>().await;
+                    }
+                    polled.set(true);
+                    Ok::<_, &str>("second")
+                }
+            },
+            |failure| {
+                seen.set(seen.get() + 1);
+                failure.ended().unwrap().downcast_ref() == Some(&AttemptTimeout(time))
+            },
+        ));
+        polled.get().then(|| (answer.unwrap(), seen.get()))
+    });
+    assert_eq!((answer, seen), ("second", 1));
 }
 
 #[test]

@@ -32,14 +32,32 @@ pub(crate) fn stress(n: usize) -> usize {
 }
 
 /// A watchdog for what can only fail by hanging: runs `f` on a thread of its own.
+///
+/// The minute is counted in naps: what holds up `f` on a busy machine holds them up too.
 pub(crate) fn within_a_minute<R: Send + 'static>(f: impl FnOnce() -> R + Send + 'static) -> R {
+    const NAP: Duration = Duration::from_millis(2);
     let (tell, told) = mpsc::channel();
     let thread = thread::spawn(move || {
         let _ = tell.send(catch_unwind(AssertUnwindSafe(f)));
     });
-    let result = told.recv_timeout(Duration::from_secs(60)).expect("hangs: not back within a minute");
+    let naps = patience().as_millis() / NAP.as_millis();
+    let result = (0..naps).find_map(|_| told.recv_timeout(NAP).ok()).expect("hangs: not back within a minute");
     thread.join().unwrap();
     result.unwrap_or_else(|payload| std::panic::resume_unwind(payload))
+}
+
+/// What counts as hanging: a minute, or `RIPCORD_PATIENCE` seconds.
+pub(crate) fn patience() -> Duration {
+    let seconds = std::env::var("RIPCORD_PATIENCE").ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(60))
+}
+
+/// For a test of what is under way when its deadline comes. `None` says that the deadline came before it was: then
+/// nothing is learned, and it is tried again with twice the time.
+#[track_caller]
+pub(crate) fn in_time<R>(first: Duration, mut attempt: impl FnMut(Duration) -> Option<R>) -> R {
+    let mut times = std::iter::successors(Some(first), |time| (*time < patience()).then(|| *time * 2));
+    times.find_map(&mut attempt).expect("not under way in time, however much there was")
 }
 
 /// Waits for what another thread does in its own time; what never comes shall not hang the run.

@@ -22,10 +22,8 @@ static BOARDS: Mutex<Vec<Weak<Board>>> = Mutex::new(Vec::new());
 const IDLE: &str = "nothing";
 
 /// Naps of the watchdog that one operation may take.
-static PATIENCE: LazyLock<u64> = LazyLock::new(|| {
-    let seconds = std::env::var("RIPCORD_PATIENCE").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
-    Duration::from_secs(seconds).as_millis().div_ceil(NAP.as_millis()).try_into().unwrap_or(u64::MAX)
-});
+static PATIENCE: LazyLock<u64> =
+    LazyLock::new(|| super::patience().as_millis().div_ceil(NAP.as_millis()).try_into().unwrap_or(u64::MAX));
 
 /// Names posts after the test that sets them up.
 #[derive(Debug, Clone)]

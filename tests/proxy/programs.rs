@@ -4,6 +4,9 @@ use super::origin::Origin;
 use super::proxy::Proxy;
 use std::process::{Command, Output};
 
+/// How slow the machine is does not matter to these.
+const PATIENT: &[&str] = &["--timeout", "300s", "--attempt-timeout", "300s"];
+
 /// Runs a program; none if it is not there.
 fn run(program: &str, arguments: &[&str]) -> Option<Output> {
     match Command::new(program).args(arguments).output() {
@@ -22,15 +25,21 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn curl_over_both_versions() {
     let origin = Origin::start();
-    let proxy = Proxy::start(&origin.url(), &["--timeout", "1s"]);
+    let proxy = Proxy::start(&origin.url(), PATIENT);
     let url = |path: &str| format!("http://{}{path}", proxy.addr);
     for version in ["--http1.1", "--http2-prior-knowledge"] {
-        let ask = |path: &str| run("curl", &["-sS", version, "-w", "\n%{http_code} %{http_version}", &url(path)]);
-        let Some(fine) = ask("/ok") else { return };
+        let ask = |path: &str, millis: u32| {
+            let limit = format!("x-envoy-upstream-rq-timeout-ms: {millis}");
+            run("curl", &["-sS", version, "-H", &limit, "-w", "\n%{http_code} %{http_version}", &url(path)])
+        };
+        let Some(fine) = ask("/ok", 300_000) else { return };
         assert!(text(&fine.stdout).starts_with("/ok\n"), "{fine:?}");
-        let late = ask("/stall").unwrap();
-        assert!(text(&late.stdout).contains("\n504 "), "{late:?}");
-        let cut = ask("/drip").unwrap();
+        let late = |output: &Output| text(&output.stdout).contains("\n504 ");
+        let stalled = ask("/stall", 500).unwrap();
+        assert!(late(&stalled), "{stalled:?}");
+        // On a machine with much to do the time is up before the drip begins.
+        let mut drips = [500, 2_000, 8_000, 32_000].into_iter().map(|millis| ask("/drip", millis).unwrap());
+        let cut = drips.find(|output| !late(output)).expect("a beginning");
         assert!(!cut.status.success(), "curl sees that the body is not whole: {cut:?}");
         // curl gives up first.
         let gone = run("curl", &["-sS", version, "--max-time", "0.1", &url("/stall")]).unwrap();
@@ -43,9 +52,10 @@ fn curl_over_both_versions() {
 #[test]
 fn wrk_finds_no_error_and_leaves_nothing() {
     let origin = Origin::start();
-    let proxy = Proxy::start(&origin.url(), &[]);
+    let proxy = Proxy::start(&origin.url(), PATIENT);
     let url = format!("http://{}/ok", proxy.addr);
-    let Some(output) = run("wrk", &["-t1", "-c16", "-d1s", &url]) else { return };
+    // By itself it calls it an error if an answer takes two seconds.
+    let Some(output) = run("wrk", &["-t1", "-c16", "-d1s", "--timeout", "300s", &url]) else { return };
     let report = text(&output.stdout);
     assert!(output.status.success() && report.contains("Requests/sec"), "{report}");
     assert!(!report.contains("Non-2xx") && !report.contains("Socket errors"), "{report}");
@@ -55,7 +65,7 @@ fn wrk_finds_no_error_and_leaves_nothing() {
 #[test]
 fn h2load_finds_no_error_on_either_side_and_leaves_nothing() {
     let origin = Origin::start();
-    let proxy = Proxy::start(&origin.url(), &[]);
+    let proxy = Proxy::start(&origin.url(), PATIENT);
     let arguments = |addr: &str| {
         ["-n500", "-c4", "-m8"].map(str::to_owned).into_iter().chain([format!("http://{addr}/ok")]).collect::<Vec<_>>()
     };
@@ -70,7 +80,7 @@ fn h2load_finds_no_error_on_either_side_and_leaves_nothing() {
         return;
     }
     // A proxy before a proxy: HTTP/2 on both sides of the first.
-    let front = Proxy::start(&format!("h2c://{}", proxy.addr), &[]);
+    let front = Proxy::start(&format!("h2c://{}", proxy.addr), PATIENT);
     load(&front);
     front.stop_quiet();
     proxy.stop_quiet();
@@ -89,7 +99,7 @@ fn grpcio_through_http2_on_both_sides() {
         Command::new(&python).args([script, "server"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(server.stdout.take().unwrap()));
     let port = lines.next().unwrap().unwrap();
-    let proxy = Proxy::start(&format!("h2c://127.0.0.1:{port}"), &["--timeout", "300s", "--attempt-timeout", "300s"]);
+    let proxy = Proxy::start(&format!("h2c://127.0.0.1:{port}"), PATIENT);
     let client = run(&python, &[script, "client", &proxy.addr.to_string()]).unwrap();
     let said = text(&client.stdout);
     assert!(client.status.success(), "{said}{}", text(&client.stderr));

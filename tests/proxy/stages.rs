@@ -4,7 +4,7 @@ use super::origin::{Origin, get, hear_all};
 use super::proxy::Proxy;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 fn under_way(proxy: &Proxy, origin: &Origin) -> TcpStream {
     let mut stream = proxy.dial();
@@ -16,19 +16,34 @@ fn under_way(proxy: &Proxy, origin: &Origin) -> TcpStream {
 }
 
 #[test]
-fn idle_ones_close_at_once_and_those_at_work_are_told_when_the_grace_is_over() {
+fn idle_ones_close_at_once_and_those_at_work_go_on() {
     let origin = Origin::start();
-    let proxy = Proxy::start(&origin.url(), &["--timeout", "300s", "--grace", "500ms"]);
+    let proxy = Proxy::start(&origin.url(), &["--timeout", "300s", "--grace", "300s"]);
     let mut idle = proxy.dial();
     write!(idle, "GET /ok HTTP/1.1\r\nhost: test\r\n\r\n").unwrap();
     assert!(idle.read(&mut [0; 1000]).unwrap() > 0);
     let mut busy = under_way(&proxy, &origin);
     proxy.signal();
-    // Until then the busy one waits: the idle one is not closed by the end of the grace.
+    // Long before the end of the grace.
     hear_all(&mut idle);
     assert!(proxy.admin("/shutdown").unwrap().contains("SIGTERM: going down"));
     assert!(proxy.admin("/health").unwrap().starts_with("HTTP/1.1 503 "));
+    // It waits for nobody but the other, which is told by a second signal.
+    proxy.signal();
+    assert!(hear_all(&mut busy).0.starts_with("HTTP/1.1 503 "));
+    let log = proxy.stop();
+    assert!(log.contains("running: 1 connection (oldest "), "{log}");
+}
+
+#[test]
+fn those_at_work_are_told_when_the_grace_is_over() {
+    let origin = Origin::start();
+    let proxy = Proxy::start(&origin.url(), &["--timeout", "300s", "--grace", "500ms"]);
+    let mut busy = under_way(&proxy, &origin);
+    let signaled = Instant::now();
+    proxy.signal();
     let answer = hear_all(&mut busy).0;
+    assert!(signaled.elapsed() >= Duration::from_millis(500));
     assert!(
         answer.starts_with("HTTP/1.1 503 ") && answer.contains("going down (SIGTERM), not finished within"),
         "{answer}"

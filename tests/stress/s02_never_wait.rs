@@ -151,10 +151,12 @@ fn s2_nothing_waits_for_a_waker_that_runs() {
 #[test]
 fn s2_nothing_waits_for_a_function_on_the_timers_thread() {
     let (watch, (stuck, code)) = (Watch::new(), Stuck::new());
-    let (root, _root) = Context::background().with_timeout(Duration::from_millis(20));
+    let (root, root_handle) = Context::background().with_deadline(far());
     let siblings = parts(&root, 20);
     let (ctx, handle) = root.with_cancel();
     let after = ctx.after_func(code);
+    // All is registered: now it may come.
+    assert!(root_handle.reset_timeout(Duration::from_millis(1)));
     let _stuck = stuck.token();
     let post = watch.post("another thread");
     // Deadlines too may be armed, moved and dropped while their thread is stuck.

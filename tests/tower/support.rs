@@ -11,6 +11,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{self, Poll, Waker};
+use std::time::Duration;
 use tower_service::Service;
 
 /// What a [`Script`] does when it is polled.
@@ -144,6 +145,11 @@ pub(crate) fn request(headers: &[(&'static str, &'static str)]) -> Request<()> {
         builder = builder.header(*name, *value);
     }
     builder.body(()).unwrap()
+}
+
+/// A header that gives a request so long, in whole milliseconds.
+pub(crate) fn timeout(time: Duration) -> (&'static str, &'static str) {
+    ("grpc-timeout", format!("{}m", time.as_millis()).leak())
 }
 
 /// What one poll of a body comes to.

@@ -2,7 +2,7 @@
 
 use bridge_tests::bounded::run;
 use bridge_tests::grpc::{Client, Test, say};
-use bridge_tests::world::{World, eventually, serve};
+use bridge_tests::world::{World, eventually, in_time, serve};
 use ripcord::tonic::{Grpc, RequestExt, deadline_layer};
 use ripcord::tower::{DeadlineService, Gone};
 use ripcord::{Cause, Context, Error};
@@ -142,24 +142,30 @@ fn an_end_in_a_stream_is_the_streams_status() {
     run(async || {
         let world = serve().await;
         let mut client = client_of(&world).await;
-        for (n, message) in ["stall", "drip"].into_iter().enumerate() {
-            let (ctx, _handle) = Context::background().with_timeout(Duration::from_millis(150));
-            let mut stream = client.stream(say(message).with_context(&ctx)).await.unwrap().into_inner();
-            let status = loop {
-                match stream.message().await {
-                    Ok(Some(got)) => assert_eq!(got, message),
-                    Ok(None) => panic!("{message}: ended as if it were whole"),
-                    Err(status) => break status,
-                }
-            };
-            assert_eq!(status.code(), Code::DeadlineExceeded, "{message}: {status:?}");
-            drop(stream);
-            world.witness.end(n);
+        for message in ["stall", "drip"] {
+            in_time(Duration::from_millis(100), async |time| {
+                let (ctx, _handle) = Context::background().with_timeout(time);
+                let stream = client.stream(say(message).with_context(&ctx)).await;
+                let mut stream = stream.map_err(|status| assert_eq!(status.code(), Code::DeadlineExceeded)).ok()?;
+                let status = loop {
+                    match stream.get_mut().message().await {
+                        Ok(Some(got)) => assert_eq!(got, message),
+                        Ok(None) => panic!("{message}: ended as if it were whole"),
+                        Err(status) => break status,
+                    }
+                };
+                assert_eq!(status.code(), Code::DeadlineExceeded, "{message}: {status:?}");
+                Some(())
+            })
+            .await;
+            assert!(!world.witness.ends().is_empty(), "the server hears of it");
         }
-        for (n, message) in ["stall", "drip"].into_iter().enumerate() {
+        for message in ["stall", "drip"] {
             let (ctx, handle) = Context::background().with_cancel();
             let mut stream = client.stream(say(message).with_context(&ctx)).await.unwrap().into_inner();
             assert_eq!(stream.message().await.unwrap().unwrap(), message);
+            // They come in the order in which they were sent, on one connection.
+            let last = world.witness.requests() - 1;
             handle.cancel_cause("enough");
             let status = loop {
                 match stream.message().await {
@@ -171,7 +177,7 @@ fn an_end_in_a_stream_is_the_streams_status() {
             assert_eq!(status.code(), Code::Cancelled, "{message}");
             assert_eq!(cause_of(&status).to_string(), "enough");
             // Before the stream is dropped: the layer has given the call up already.
-            assert!(world.witness.end(2 + n).downcast_ref::<Gone>().is_some());
+            assert!(world.witness.end(last).downcast_ref::<Gone>().is_some());
         }
         world.witness.assert_nothing_left();
     });

@@ -20,6 +20,7 @@ pub(super) async fn play(world: &Arc<World>, tally: &mut Tally) {
         of: |world| &world.patient,
         path: "/slow",
         right: |a| a.status == 200 && a.took >= SLOW,
+        again: NEVER,
     };
     let big = Ask {
         asked: "big: 8 MiB",
@@ -28,6 +29,7 @@ pub(super) async fn play(world: &Arc<World>, tally: &mut Tally) {
         of: |world| &world.patient,
         path: "/big",
         right: |a| a.status == 200 && a.whole && a.body.len() == BIG,
+        again: NEVER,
     };
     let reset = Ask {
         asked: "reset: resets every attempt",
@@ -36,6 +38,7 @@ pub(super) async fn play(world: &Arc<World>, tally: &mut Tally) {
         of: |world| &world.patient,
         path: "/reset",
         right: |a| a.status == 502 && cause(a).contains("broke off"),
+        again: NEVER,
     };
     let nobody = Ask {
         asked: "any, with nobody upstream",
@@ -44,6 +47,7 @@ pub(super) async fn play(world: &Arc<World>, tally: &mut Tally) {
         of: |world| &world.dead,
         path: "/fast",
         right: |a| a.status == 502 && cause(a).contains("no connection"),
+        again: NEVER,
     };
     let broken = Ask {
         asked: "break: closes inside the body",
@@ -52,6 +56,7 @@ pub(super) async fn play(world: &Arc<World>, tally: &mut Tally) {
         of: |world| &world.patient,
         path: "/break",
         right: |a| a.status == 200 && !a.whole,
+        again: NEVER,
     };
     let working = [
         tokio::spawn(slow.play(world)),
@@ -74,6 +79,7 @@ pub(super) async fn play(world: &Arc<World>, tally: &mut Tally) {
         of: |world| &world.strict,
         path: "/hang",
         right: |a| a.status == 504 && a.took >= STRICT.attempt && cause(a).contains("the attempt was not finished in"),
+        again: |a| cause(a).contains("the request was not finished in"),
     };
     let reset_hang = Ask {
         asked: "reset, hang, strict: request deadline",
@@ -82,6 +88,7 @@ pub(super) async fn play(world: &Arc<World>, tally: &mut Tally) {
         of: |world| &world.strict,
         path: "/reset-hang",
         right: |a| a.status == 504 && a.took >= STRICT.timeout && cause(a).contains("the request was not finished in"),
+        again: |a| cause(a).contains("the attempt was not finished in"),
     };
     let drip = Ask {
         asked: "drip, strict: deadline inside the body",
@@ -90,6 +97,7 @@ pub(super) async fn play(world: &Arc<World>, tally: &mut Tally) {
         of: |world| &world.strict,
         path: "/drip",
         right: |a| a.status == 200 && !a.whole && a.took >= STRICT.timeout,
+        again: |a| a.status == 504,
     };
     let waiting = [
         tokio::spawn(hang.play(world)),
@@ -138,15 +146,25 @@ struct Ask {
     of: fn(&World) -> &Front,
     path: &'static str,
     right: fn(&Answer) -> bool,
+    /// The machine was too slow for the scene to get under way: asked again.
+    again: fn(&Answer) -> bool,
 }
+
+const NEVER: fn(&Answer) -> bool = |_| false;
 
 impl Ask {
     fn play(self, world: &World) -> impl Future<Output = Row> + use<> {
-        let Ask { asked, expected, count, of, path, right } = self;
+        let Ask { asked, expected, count, of, path, right, again } = self;
         let addr = of(world).addr;
         let call = move |n| async move {
-            let answer = Caller::dial(addr).await?.get(&format!("{path}?key={n}")).await?;
-            Ok(outcome(&answer, right(&answer)))
+            let mut key = n;
+            loop {
+                let answer = Caller::dial(addr).await?.get(&format!("{path}?key={key}")).await?;
+                if !again(&answer) {
+                    return Ok(outcome(&answer, right(&answer)));
+                }
+                key += count;
+            }
         };
         together(Row::new(asked, expected, count), (0..count).map(call))
     }
@@ -241,8 +259,15 @@ fn cut(world: &Arc<World>, ask: Ask, why: &'static str) -> impl Future<Output = 
     let call = move |n: usize| {
         let world = Arc::clone(&world);
         async move {
-            let path = format!("{}?key=cut-{n}", ask.path);
-            let answer = Caller::dial((ask.of)(&world).addr).await?.get(&path).await?;
+            let mut key = n;
+            let (path, answer) = loop {
+                let path = format!("{}?key=cut-{key}", ask.path);
+                let answer = Caller::dial((ask.of)(&world).addr).await?.get(&path).await?;
+                if !(ask.again)(&answer) {
+                    break (path, answer);
+                }
+                key += ask.count;
+            };
             let cause = world.ended(&path).await?.cause.unwrap_or_default();
             let right = (ask.right)(&answer) && cause.contains(why);
             Ok(Outcome { cause, ..outcome(&answer, right) })

@@ -83,6 +83,12 @@ impl Origin {
         self.lock().iter().filter(|seen| seen.path == path).cloned().collect()
     }
 
+    /// Whether a request for this path has come yet.
+    #[must_use]
+    pub fn was_asked(&self, path: &str) -> bool {
+        self.lock().iter().any(|seen| seen.path == path)
+    }
+
     /// Waits until so many requests for this path have come.
     #[track_caller]
     pub fn until_asked(&self, path: &str, times: usize) {
