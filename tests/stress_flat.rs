@@ -322,8 +322,8 @@ impl Slots {
     }
 }
 
-/// The bytes of a slot in a block of 14.
-const SLOT: f64 = 128.0 / 14.0;
+/// The bytes of a slot in a block of 29.
+const SLOT: f64 = 256.0 / 29.0;
 
 #[test]
 fn s5_slots_stay_within_1_3_of_the_peak_whoever_leaves() {
