@@ -174,6 +174,23 @@ fn ending_a_deep_chain_allocates_nothing() {
     assert!(leaf.is_done());
 }
 
+/// Of ten levels the last two go in a batch: it is a list, cut to its length. A turn of the collector would be an allocation more,
+/// and a look at every thread of the process.
+#[test]
+fn dropping_a_short_canceled_chain_takes_no_turn_of_the_collector() {
+    warm_up();
+    let drop_chain = || {
+        let mut levels = vec![Context::background().with_cancel()];
+        while levels.len() < 10 {
+            levels.push(levels[levels.len() - 1].0.with_cancel());
+        }
+        levels[0].1.cancel();
+        count(|| drop(levels))
+    };
+    let least = (0..200).map(|_| drop_chain()).min().unwrap();
+    assert!(least <= 2, "{least} allocations");
+}
+
 #[test]
 fn waking_waiters_allocates_nothing() {
     warm_up();

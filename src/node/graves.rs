@@ -2,6 +2,7 @@
 //!
 //! A step that takes a node apart may pin, and retire memory. A chain of many steps keeps one pin for as many, and one parcel
 //! for all that is retired under it; then it lets the collector have a turn and pins anew, lest all memory wait for the end.
+//! The last batch asks for no turn: that takes a look at every thread that ever pinned, which a short chain is not worth.
 
 use crate::sync::reclaim::{self, Guard};
 use std::mem;
@@ -27,21 +28,38 @@ impl Graves {
     #[inline]
     pub(super) fn step(&mut self) {
         if self.steps % PINNED == FEW {
-            self.close();
+            if let Some(pin) = self.close() {
+                pin.collect();
+            }
             self.pin = Some(reclaim::pin());
-            self.dead.reserve_exact(PINNED);
         }
         self.steps += 1;
     }
 
-    /// Retires a node.
+    /// Retires a node. All that a batch retires goes this way: the collector paces itself by pins, and takes few pieces for each.
     ///
     /// # Safety
     ///
     /// As for [`Guard::retire`].
-    #[inline]
+    #[inline(always)]
     pub(super) unsafe fn take(&mut self, node: *mut ()) {
+        if self.dead.len() < self.dead.capacity() {
+            self.dead.push(node);
+        } else {
+            // SAFETY: forwarded.
+            unsafe { self.take_first(node) };
+        }
+    }
+
+    /// The first of a batch, or one of the few before.
+    ///
+    /// # Safety
+    ///
+    /// As for `take`.
+    #[inline(never)]
+    unsafe fn take_first(&mut self, node: *mut ()) {
         if self.pin.is_some() {
+            self.dead.reserve_exact(PINNED);
             self.dead.push(node);
         } else {
             // SAFETY: forwarded.
@@ -49,16 +67,19 @@ impl Graves {
         }
     }
 
-    fn close(&mut self) {
-        let Some(pin) = self.pin.take() else { return };
-        // SAFETY: promised to `take`, and still so.
-        unsafe { pin.retire_all(mem::take(&mut self.dead), self.free) };
-        pin.collect();
+    /// Retires the batch; the pin it was under, if there was one.
+    fn close(&mut self) -> Option<Guard> {
+        let pin = self.pin.take()?;
+        if !self.dead.is_empty() {
+            // SAFETY: promised to `take`, and still so.
+            unsafe { pin.retire_all(mem::take(&mut self.dead), self.free) };
+        }
+        Some(pin)
     }
 }
 
 impl Drop for Graves {
     fn drop(&mut self) {
-        self.close();
+        drop(self.close());
     }
 }

@@ -147,7 +147,7 @@ fn count_down(owner: NonNull<Node>, agenda: &mut Agenda) {
 /// The step is due.
 unsafe fn settle(step: Step, told: &mut Told) {
     let mut agenda = Agenda { next: Some(step), more: Vec::new() };
-    let mut graves = Graves::new(bury_emptied);
+    let mut graves = Graves::new(bury_level);
     while let Some(step) = agenda.pop() {
         graves.step();
         match step {
@@ -360,7 +360,7 @@ unsafe fn finish(this: NonNull<Node>, agenda: &mut Agenda, graves: &mut Graves, 
         // SAFETY: it has left every slot, for good.
         if !unsafe { Node::leave_to_canceler(this) } {
             // SAFETY: unreachable from any slot, claim or handle.
-            unsafe { reclaim::pin().retire(this.as_ptr().cast(), bury) };
+            unsafe { graves.take(this.as_ptr().cast()) };
         }
     } else {
         // SAFETY: nobody else can reach it.
@@ -417,4 +417,16 @@ pub(super) unsafe fn bury(this: *mut ()) {
     let mut shield = Shield::new();
     shield.run(|| drop(leftovers));
     shield.absorb();
+}
+
+/// As [`bury`], for a level of a chain: most have nothing of their own by now.
+unsafe fn bury_level(this: *mut ()) {
+    // SAFETY: the caller is the last to know it.
+    let node = unsafe { &*this.cast::<Node>() };
+    if node.extra.is_some() || node.state.owns_cause() {
+        // SAFETY: forwarded.
+        return unsafe { bury(this) };
+    }
+    // SAFETY: forwarded.
+    unsafe { bury_emptied(this) };
 }

@@ -263,7 +263,8 @@ impl Slot {
         free(seen) && self.0.compare_exchange(seen, sealed, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
-    /// Takes a seal back. By a read-modify-write, as every change of a slot: so who left here before is seen through it.
+    /// Takes a seal back. By a read-modify-write: so who left here before is seen through it. Only who sits in a slot may store
+    /// to it, for that one has seen him.
     pub(crate) fn unseal(&self) {
         // ORDERING: Relaxed. As said; nothing of our own is published.
         self.0.swap(ptr::without_provenance_mut(VACATED), Ordering::Relaxed);

@@ -9,6 +9,7 @@
 //! * Loom tries a write before another thread's look at the same word only if that look was the last before it: a look of
 //!   the writer's own, right before its compare-and-swap, hides all others. So a `guess` is null, without a look; that it
 //!   is wrong is what the compare-and-swap finds.
+//! * A `Bookmark` is always 0, and no word: where a search begins decides nothing.
 //! * `Canary` is a causality cell: a touch that races with, or comes after, the end of the object fails the model.
 
 use super::explorer;
