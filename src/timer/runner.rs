@@ -124,7 +124,7 @@ impl Driver {
         // ORDERING: none. Decides who reports. The look is for those, nearly all, who have lost nothing.
         if self.lost.load(Ordering::Relaxed) && self.lost.swap(false, Ordering::Relaxed) {
             report(
-                "ripcord: what other threads of the parent's had in hand of its deadlines at the fork is lost in the child"
+                "ripcord: deadlines that other threads of the parent were handling at the fork are lost in the child"
                     .into(),
             );
         }
