@@ -19,6 +19,14 @@ pub(super) enum Way {
     Gone(*const Binding),
 }
 
+impl Node {
+    /// Whether it has nothing that user code could have to drop, but for values. Without handles it stays so.
+    #[inline(always)]
+    pub(super) fn is_plain(&self) -> bool {
+        self.extra.is_none() && !self.state.owns_cause()
+    }
+}
+
 /// The common way out, for a node in whose slots nobody ever sat, without values of its own. False: it is where it was.
 ///
 /// # Safety
@@ -42,7 +50,7 @@ pub(super) unsafe fn leave_as_leaf(this: NonNull<Node>) -> bool {
 unsafe fn leave_plain(this: NonNull<Node>, bury: unsafe fn(*mut ())) -> bool {
     // SAFETY: forwarded.
     let node = unsafe { this.as_ref() };
-    if node.extra.is_some() || node.state.owns_cause() {
+    if !node.is_plain() {
         return false;
     }
     node.trail.leaves();
@@ -103,7 +111,7 @@ pub(super) unsafe fn leave_chain(this: NonNull<Node>, graves: &mut Graves) -> Op
     // SAFETY: forwarded.
     let node = unsafe { this.as_ref() };
     let (Above::Slot(parent), Some(seat)) = (node.above(), node.seat()) else { return None };
-    if node.extra.is_some() || node.state.owns_cause() || node.values.is_own() {
+    if !node.is_plain() || node.values.is_own() {
         return None;
     }
     node.trail.leaves();

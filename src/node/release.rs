@@ -423,10 +423,10 @@ pub(super) unsafe fn bury(this: *mut ()) {
 unsafe fn bury_level(this: *mut ()) {
     // SAFETY: the caller is the last to know it.
     let node = unsafe { &*this.cast::<Node>() };
-    if node.extra.is_some() || node.state.owns_cause() {
+    if node.is_plain() {
         // SAFETY: forwarded.
-        return unsafe { bury(this) };
+        return unsafe { bury_emptied(this) };
     }
     // SAFETY: forwarded.
-    unsafe { bury_emptied(this) };
+    unsafe { bury(this) };
 }
