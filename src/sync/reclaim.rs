@@ -17,6 +17,22 @@
 
 pub(crate) use imp::{Guard, bury, pin};
 
+/// Of both models: each piece is retired by itself, and nothing waits for a turn.
+#[cfg(feature = "loom")]
+impl Guard {
+    /// # Safety
+    ///
+    /// As for the real one.
+    pub(crate) unsafe fn retire_all(&self, all: Vec<*mut ()>, free: unsafe fn(*mut ())) {
+        for ptr in all {
+            // SAFETY: forwarded.
+            unsafe { self.retire(ptr, free) };
+        }
+    }
+
+    pub(crate) fn collect(&self) {}
+}
+
 #[cfg(not(feature = "loom"))]
 mod imp {
     use crossbeam_epoch::{Collector, LocalHandle};
@@ -153,19 +169,6 @@ mod imp {
                 domain.retired.push(Retired { ptr, free, waits });
             });
         }
-
-        /// # Safety
-        ///
-        /// As for the real one.
-        pub(crate) unsafe fn retire_all(&self, all: Vec<*mut ()>, free: unsafe fn(*mut ())) {
-            for ptr in all {
-                // SAFETY: forwarded.
-                unsafe { self.retire(ptr, free) };
-            }
-        }
-
-        /// Nothing waits here for a turn.
-        pub(crate) fn collect(&self) {}
     }
 
     impl Drop for Guard {
@@ -264,18 +267,6 @@ mod imp {
             // As early as the collector can, instead of with the next 60.
             self.0.flush();
         }
-
-        /// # Safety
-        ///
-        /// As without the model.
-        pub(crate) unsafe fn retire_all(&self, all: Vec<*mut ()>, free: unsafe fn(*mut ())) {
-            for ptr in all {
-                // SAFETY: forwarded.
-                unsafe { self.retire(ptr, free) };
-            }
-        }
-
-        pub(crate) fn collect(&self) {}
     }
 
     /// As in the small model: the object ends, its memory stays until the next run.

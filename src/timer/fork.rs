@@ -35,7 +35,7 @@ use super::{Target, Timers, slab};
 use crate::clock::NEVER;
 use crate::sync::{MutexGuard, Ordering, reclaim};
 use std::time::{Duration, Instant};
-use std::{fmt, process, ptr};
+use std::{process, ptr};
 
 /// How long a fork waits for who is at work. A pass takes milliseconds, unless a hundred thousand end in it.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -45,12 +45,6 @@ pub(crate) struct Still {
     _hands: Option<MutexGuard<'static, Hands>>,
     _queues: Vec<Option<MutexGuard<'static, Queue>>>,
     _slabs: slab::Held,
-}
-
-impl fmt::Debug for Still {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Still")
-    }
 }
 
 impl<T: Target> Timers<T> {

@@ -16,6 +16,10 @@ unsafe extern "C" {
     fn alarm(seconds: u32) -> u32;
 }
 
+/// What a child says as it exits: no code of success, nor of a panic.
+const YES: i32 = 7;
+const NO: i32 = 8;
+
 /// A child, seen from its parent.
 #[derive(Debug)]
 #[must_use]
@@ -45,6 +49,15 @@ impl Child {
         self.status() == 0
     }
 
+    /// Waits for it: what it said by `exit_saying`; its wait status if it ended otherwise.
+    pub(crate) fn said(self) -> Result<bool, i32> {
+        match self.status() {
+            status if status == YES << 8 => Ok(true),
+            status if status == NO << 8 => Ok(false),
+            status => Err(status),
+        }
+    }
+
     /// Waits for it: its wait status.
     pub(crate) fn status(self) -> i32 {
         let mut status = 0;
@@ -58,6 +71,11 @@ impl Child {
 /// Runs `f`, and ends the process that is a child: well, if `f` comes to its end.
 pub(crate) fn end_with(f: impl FnOnce()) -> ! {
     exit(i32::from(catch_unwind(AssertUnwindSafe(f)).is_err()))
+}
+
+/// Ends the process that is a child, whose parent asks for this.
+pub(crate) fn exit_saying(yes: bool) -> ! {
+    exit(if yes { YES } else { NO })
 }
 
 /// Ends the process that is a child, past the test harness.
