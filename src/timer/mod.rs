@@ -168,7 +168,7 @@ impl<T: Target> Timers<T> {
         next_wake.store(NEVER, Ordering::SeqCst);
         Timers {
             next_wake: CachePadded::new(next_wake),
-            shards: (0..shard_count()).map(|_| Shard::new()).collect(),
+            shards: (0..shard_count()).map(Shard::new).collect(),
             hands: ForkLock::new(),
             driver,
             tellers: Tellers::default(),

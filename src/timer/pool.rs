@@ -4,10 +4,14 @@
 //! that drains its shard keeps the dead it found; the driver puts its dead on the shelf of the shard they came from,
 //! so that they return to the threads that arm there instead of being freed in bursts on a foreign thread.
 //!
+//! A thread that ends leaves its cells on that shelf too. Three cells share a cache line: if they went home to their slab, while its
+//! other cells still wait in the shard's queue, two threads that come next would fight for the lines of that slab (a third
+//! of a deadline's cost, when it was so).
+//!
 //! # Not here
 //!
-//! Cells know no types and no engine: the threads' stores are shared by all engines of the process. The models have
-//! no threads' stores.
+//! Cells know no types and no engine: the stores are shared by all engines of the process. The models have no threads'
+//! stores, and an engine's shards have their own.
 
 use super::cell::{Chain, Entry, Shelf};
 use super::slab;
@@ -17,7 +21,7 @@ use std::ptr::NonNull;
 /// Cells that a shelf keeps at most; what comes beyond goes home. Half a megabyte.
 const SHELF_MAX: usize = 16_384;
 
-/// The store of a shard.
+/// The store of a shard, and of the threads that arm there.
 pub(super) struct Pool {
     shelf: Shelf,
     /// Cells on the shelf, about.
@@ -84,7 +88,7 @@ impl Pool {
         }
     }
 
-    /// A chain of unknown length that the thread could not keep.
+    /// A chain of unknown length that the thread could not keep, or keeps no longer.
     #[cold]
     fn put_back(&self, mut rest: Chain) {
         let mut counted = Chain::new();
@@ -92,7 +96,7 @@ impl Pool {
             // SAFETY: the place of a free cell is with the chain it was in.
             unsafe { counted.push(entry) };
         }
-        // SAFETY: they were free on the shelf.
+        // SAFETY: they were on a shelf or with a thread: free, and known to nobody else.
         unsafe { self.give(counted) };
     }
 
@@ -105,6 +109,8 @@ impl Pool {
 
     /// Sends everything home.
     pub(super) fn clear(&self) {
+        // ORDERING: none. A statistic, as above.
+        self.len.store(0, Ordering::Relaxed);
         // SAFETY: what is on the shelf is free.
         unsafe { slab::take_back(self.shelf.take()) };
     }
@@ -119,16 +125,17 @@ pub(super) struct Turn {
     pub(super) counted: usize,
 }
 
-pub(super) use local::{count, take};
+pub(super) use local::{Store, count, of, take};
 
 #[cfg(not(feature = "loom"))]
 mod local {
     use super::super::cell::{Chain, Entry};
-    use super::super::slab;
-    use super::Turn;
-    use crate::sync::thread_index;
+    use super::{Pool, Turn};
+    use crate::sync::{shard_count, thread_index};
+    use crossbeam_utils::CachePadded;
     use std::cell::Cell;
     use std::ptr::{self, NonNull};
+    use std::sync::LazyLock;
 
     /// One arm in this many stands for all of them.
     const EVERY: u32 = 64;
@@ -151,10 +158,19 @@ mod local {
         fn drop(&mut self) {
             let chain = Chain::adopt(self.stash.replace(ptr::null_mut()));
             if !chain.is_empty() {
-                // SAFETY: what a thread keeps is free and known to nobody else.
-                unsafe { slab::take_back(chain) };
+                of(thread_index()).put_back(chain);
             }
         }
+    }
+
+    /// A pool that is there for ever.
+    pub(in super::super) type Store = &'static Pool;
+
+    /// The store of the shards with this index, and of the threads.
+    pub(in super::super) fn of(index: usize) -> Store {
+        static POOLS: LazyLock<Box<[CachePadded<Pool>]>> =
+            LazyLock::new(|| (0..shard_count()).map(|_| CachePadded::new(Pool::new())).collect());
+        &POOLS[index & (POOLS.len() - 1)]
     }
 
     /// A free cell of the calling thread.
@@ -212,7 +228,7 @@ mod local {
 #[cfg(feature = "loom")]
 mod local {
     use super::super::cell::{Chain, Entry};
-    use super::Turn;
+    use super::{Pool, Turn};
     use std::ptr::NonNull;
 
     pub(in super::super) fn take() -> Option<NonNull<Entry>> {
@@ -229,5 +245,12 @@ mod local {
 
     pub(in super::super) fn count() -> Turn {
         Turn { thread: 0, counted: 1 }
+    }
+
+    /// A shard's own.
+    pub(in super::super) type Store = Box<Pool>;
+
+    pub(in super::super) fn of(_: usize) -> Store {
+        Box::new(Pool::new())
     }
 }

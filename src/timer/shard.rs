@@ -31,7 +31,7 @@
 use super::cell::{Chain, Entry, Shelf};
 use super::heap::{Heap, Keyed};
 use super::lock::ForkLock;
-use super::pool::Pool;
+use super::pool::{self, Store};
 use super::slab;
 use crate::clock::{NEVER, Tick};
 use crate::sync::{AtomicU64, AtomicUsize, MutexGuard, Ordering};
@@ -82,7 +82,7 @@ struct Front {
 }
 
 struct Books {
-    pool: Pool,
+    pool: Store,
     /// Cells that wait to be looked at (inbox, inflow and exam), about; wraps below zero.
     waiting: AtomicUsize,
     /// How many of them start a grooming.
@@ -282,14 +282,14 @@ impl Queue {
 }
 
 impl Shard {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(index: usize) -> Self {
         let front = Front { inbox: Shelf::new(), low: AtomicU64::new(NEVER) };
         // ORDERING: none. For the model, see `sync::model`.
         front.low.store(NEVER, Ordering::SeqCst);
         Shard {
             front: CachePadded::new(front),
             books: CachePadded::new(Books {
-                pool: Pool::new(),
+                pool: pool::of(index),
                 waiting: AtomicUsize::new(0),
                 limit: AtomicUsize::new(size::LIMIT.0),
             }),
@@ -297,7 +297,7 @@ impl Shard {
         }
     }
 
-    pub(super) fn pool(&self) -> &Pool {
+    pub(super) fn pool(&self) -> &Store {
         &self.books.pool
     }
 
