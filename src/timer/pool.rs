@@ -254,3 +254,41 @@ mod local {
         Box::new(Pool::new())
     }
 }
+
+#[cfg(all(test, not(feature = "loom")))]
+mod tests {
+    use super::super::cell::Chain;
+    use super::{local, of};
+    use crate::sync::thread_index;
+    use std::{iter, thread};
+
+    /// Another test's threads may have the same store, and be quicker: so it is tried again.
+    #[test]
+    fn a_thread_that_ends_leaves_its_cells_to_its_shard() {
+        let left = || {
+            let keep = || {
+                let cell = of(thread_index()).fetch();
+                let mut all = Chain::new();
+                for entry in iter::once(cell).chain(iter::from_fn(local::take)) {
+                    // SAFETY: just fetched, or the thread's own.
+                    unsafe { all.push(entry) };
+                }
+                (thread_index(), cell.addr(), local::stash(all).is_ok())
+            };
+            let (index, cell, kept) = thread::spawn(keep).join().expect("it keeps a cell, and ends");
+            let store = of(index);
+            let mut chain = store.shelf.take();
+            let mut found = Chain::new();
+            let mut among = false;
+            while let Some(entry) = chain.pop() {
+                among |= entry.addr() == cell;
+                // SAFETY: out of the other chain.
+                unsafe { found.push(entry) };
+            }
+            // SAFETY: off the shelf.
+            unsafe { store.give(found) };
+            kept && among
+        };
+        assert!((0..100).any(|_| left()), "a hundred threads ended, and none left what it had");
+    }
+}
