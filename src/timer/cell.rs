@@ -232,6 +232,15 @@ impl Chain {
         std::mem::replace(self, Chain::new())
     }
 
+    /// The head of this chain, which [knows its tail](Self::push), on top of another one.
+    #[cfg(not(feature = "loom"))]
+    pub(super) fn onto(self, below: *mut Entry) -> *mut Entry {
+        let Some(tail) = NonNull::new(self.tail).filter(|_| !self.is_empty()) else { return below };
+        // SAFETY: this chain holds the places of its cells.
+        unsafe { Entry::set_next(tail, below) };
+        self.head
+    }
+
     /// Looks at every cell, first to last.
     #[cfg(any(test, feature = "loom", feature = "fuzz"))]
     pub(super) fn each(&self, mut look: impl FnMut(&Entry)) {

@@ -1,7 +1,7 @@
 //! Where cells rest between two deadlines: a few with each thread, more with each shard, bounded both.
 //!
 //! A thread takes from itself first, then takes its shard's shelf whole, and a [slab](super::slab) of them last. A registrant
-//! that drains its shard keeps the dead it found; the driver puts its dead on the shelf of the shard they came from,
+//! that drains its shard keeps the dead it found, to use them first; the driver puts its dead on the shelf of the shard they came from,
 //! so that they return to the threads that arm there instead of being freed in bursts on a foreign thread.
 //!
 //! A thread that ends leaves its cells on that shelf too. Three cells share a cache line: if they went home to their slab, while its
@@ -75,7 +75,7 @@ impl Pool {
         }
     }
 
-    /// As [`give`](Self::give), but the calling thread keeps the chain if it has no other.
+    /// As [`give`](Self::give), but the calling thread keeps the chain if it has not kept many lately.
     ///
     /// # Safety
     ///
@@ -142,16 +142,28 @@ mod local {
 
     const UNSET: usize = usize::MAX;
 
+    /// Cells that a thread keeps beside those that it took whole from a shelf.
+    const SPARE: usize = 1024;
+
     struct Local {
-        /// Free cells of unknown number, chained.
+        /// Free cells of unknown number, chained. Those used last are the first to be used again, so the processor has them
+        /// at hand, however many lie below.
         stash: Cell<*mut Entry>,
+        /// How many of them were kept and not used since, about.
+        spare: Cell<usize>,
         index: Cell<usize>,
         arms: Cell<u32>,
     }
 
     std::thread_local! {
-        static LOCAL: Local =
-            const { Local { stash: Cell::new(ptr::null_mut()), index: Cell::new(UNSET), arms: Cell::new(0) } };
+        static LOCAL: Local = const {
+            Local {
+                stash: Cell::new(ptr::null_mut()),
+                spare: Cell::new(0),
+                index: Cell::new(UNSET),
+                arms: Cell::new(0),
+            }
+        };
     }
 
     impl Drop for Local {
@@ -198,10 +210,17 @@ mod local {
         chain.map_or(Ok(()), Err)
     }
 
-    /// Keeps a drained chain if the thread has no cells left.
-    #[inline]
+    /// Keeps a drained chain, unless too many were kept and are not used.
     pub(super) fn adopt(chain: Chain) -> Result<(), Chain> {
-        stash(chain)
+        let mut chain = Some(chain);
+        let _ = LOCAL.try_with(|local| {
+            let spare = if local.stash.get().is_null() { 0 } else { local.spare.get() };
+            if let Some(chain) = chain.take_if(|chain| spare == 0 || spare + chain.len() <= SPARE) {
+                local.spare.set(spare + chain.len());
+                local.stash.set(chain.onto(local.stash.get()));
+            }
+        });
+        chain.map_or(Ok(()), Err)
     }
 
     /// Counts an arm of the calling thread.
@@ -219,6 +238,9 @@ mod local {
                 }
                 let arms = (local.arms.get() + 1) % EVERY;
                 local.arms.set(arms);
+                if arms == 0 {
+                    local.spare.set(local.spare.get().saturating_sub(EVERY as usize));
+                }
                 Turn { thread: local.index.get(), counted: if arms == 0 { EVERY as usize } else { 0 } }
             })
             .unwrap_or_else(|_| Turn { thread: thread_index(), counted: 1 })
@@ -257,10 +279,35 @@ mod local {
 
 #[cfg(all(test, not(feature = "loom")))]
 mod tests {
-    use super::super::cell::Chain;
+    use super::super::{cell::Chain, slab};
     use super::{local, of};
     use crate::sync::thread_index;
     use std::{iter, thread};
+
+    #[test]
+    fn what_a_thread_drains_it_uses_first_and_does_not_pile_up() {
+        let drain = || {
+            let (mut kept, mut used) = (0, Chain::new());
+            loop {
+                let (last, mut chain) = slab::fetch();
+                // SAFETY: just fetched.
+                unsafe { chain.push(last) };
+                let more = chain.len();
+                if let Err(chain) = local::adopt(chain) {
+                    for chain in [used, chain] {
+                        of(thread_index()).put_back(chain);
+                    }
+                    return (kept, more);
+                }
+                kept += more;
+                assert_eq!(local::take(), Some(last), "what was drained last lies on top");
+                // SAFETY: just taken.
+                unsafe { used.push(last) };
+            }
+        };
+        let (kept, more) = thread::spawn(drain).join().expect("it drains, and ends");
+        assert!(kept <= local::SPARE && kept + more > local::SPARE, "{kept} kept, {more} refused");
+    }
 
     /// Another test's threads may have the same store, and be quicker: so it is tried again.
     #[test]
