@@ -143,7 +143,7 @@ mod local {
     const UNSET: usize = usize::MAX;
 
     /// Cells that a thread keeps beside those that it took whole from a shelf.
-    const SPARE: usize = 1024;
+    pub(super) const SPARE: usize = 1024;
 
     struct Local {
         /// Free cells of unknown number, chained. Those used last are the first to be used again, so the processor has them
