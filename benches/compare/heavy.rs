@@ -129,8 +129,8 @@ pub(crate) fn wake<C: Contender>(waiters: usize) -> Option<Cell> {
 /// stack of so many bytes.
 pub(crate) fn chain<C: Contender>(depth: usize, stack: usize) -> [Option<Cell>; 2] {
     several(move || {
-        let levels = chain_of::<C>(depth);
         let deep = thread::Builder::new().stack_size(stack).spawn(move || {
+            let levels = chain_of::<C>(depth);
             let start = busy();
             C::cancel(&levels[0]);
             let canceled = busy();
