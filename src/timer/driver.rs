@@ -6,6 +6,7 @@
 //! Its invariants are those of [`Driver`](super::runner).
 
 use super::calls::Seat;
+use super::heap::Untidy;
 use super::runner::Runner;
 use super::turn::outlive;
 use super::{Target, Timers};
@@ -16,8 +17,11 @@ use crate::sync::{Ordering, thread};
 use std::time::Duration;
 use std::{mem, ptr};
 
-/// Dead cells in nurseries wait this long for the driver, if nobody arms there any more.
+/// Dead cells wait this long for the driver, if nobody arms there any more.
 const TIDY: u64 = 1_000_000_000;
+
+/// The next of many dead in heaps.
+const TIDY_ON: u64 = 10_000_000;
 
 /// After a failed start, the next attempt is not made before this has passed.
 const RETRY: u64 = 100_000_000;
@@ -157,10 +161,11 @@ impl<T: Target> Timers<T> {
                 let untidy = left.untidy;
                 passed = true;
                 self.tell_wakers(left);
-                if untidy && tidy {
+                if untidy != Untidy::No && tidy {
                     // ORDERING: none, as above.
                     driver.tidying.store(true, Ordering::Relaxed);
-                    tidy_at = now.saturating_add(TIDY);
+                    let pause = if untidy == Untidy::Very { TIDY_ON } else { TIDY };
+                    tidy_at = now.saturating_add(pause);
                 }
             } else {
                 if wake >= NEVER {
@@ -203,6 +208,6 @@ impl<T: Target> Timers<T> {
 
     /// Whether nothing is queued.
     pub(super) fn is_idle(&self) -> bool {
-        self.shards.iter().all(|shard| shard.look() == (NEVER, true))
+        self.shards.iter().all(|shard| shard.look() == (NEVER, Untidy::No))
     }
 }

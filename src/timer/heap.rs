@@ -12,15 +12,29 @@ const ARITY: usize = 4;
 
 pub(super) type Keyed = (Tick, NonNull<Entry>);
 
+/// The share of the dead that is worth going after at once: one in so many.
+const MANY: usize = 4;
+
 pub(super) struct Heap {
     items: Vec<Keyed>,
     /// Where the sweep goes on.
     cursor: usize,
+    /// So many are still to be looked at in this round.
+    unswept: usize,
+}
+
+/// Whether the dead are still to be looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Untidy {
+    No,
+    Somewhat,
+    /// There were many where we looked last.
+    Very,
 }
 
 impl Heap {
     pub(super) const fn new() -> Self {
-        Heap { items: Vec::new(), cursor: 0 }
+        Heap { items: Vec::new(), cursor: 0, unswept: 0 }
     }
 
     #[cfg(all(test, not(feature = "loom")))]
@@ -47,23 +61,41 @@ impl Heap {
         if self.items.is_empty() { None } else { Some(self.remove(0)) }
     }
 
-    /// Looks at up to `budget` items, going round and round; those that `dead` names are removed.
-    pub(super) fn sweep(&mut self, budget: usize, mut dead: impl FnMut(NonNull<Entry>) -> bool) {
+    /// Looks at up to `budget` items, going round and round; those that `dead` names are removed. How many they were.
+    pub(super) fn sweep(&mut self, budget: usize, mut dead: impl FnMut(NonNull<Entry>) -> bool) -> usize {
+        let mut removed = 0;
         for _ in 0..budget.min(self.items.len()) {
             if self.cursor >= self.items.len() {
                 self.cursor = 0;
             }
-            let Some(&(_, entry)) = self.items.get(self.cursor) else { return };
+            let Some(&(_, entry)) = self.items.get(self.cursor) else { break };
             if dead(entry) {
                 self.remove(self.cursor);
+                removed += 1;
             } else {
                 self.cursor += 1;
             }
         }
+        removed
+    }
+
+    /// Sweeps a part of the heap: of a new round if it is `changed`, or of one that is not over. A round is over when all
+    /// have been looked at, and nowhere many were dead.
+    pub(super) fn tidy(&mut self, changed: bool, budget: usize, dead: impl FnMut(NonNull<Entry>) -> bool) -> Untidy {
+        let looked = budget.min(self.items.len());
+        let removed = self.sweep(budget, dead);
+        let many = removed > 0 && removed >= looked / MANY;
+        self.unswept = if changed || many { self.items.len() } else { self.unswept }.saturating_sub(looked - removed);
+        self.shrink();
+        match (self.unswept, many) {
+            (0, _) => Untidy::No,
+            (_, false) => Untidy::Somewhat,
+            (_, true) => Untidy::Very,
+        }
     }
 
     /// Gives memory back after a peak.
-    pub(super) fn shrink(&mut self) {
+    fn shrink(&mut self) {
         let len = self.items.len();
         if self.items.capacity() > 1024 && len < self.items.capacity() / 4 {
             self.items.shrink_to(len * 2);

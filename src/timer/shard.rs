@@ -29,7 +29,7 @@
 //! it, the look at `low` sees the reset, and the arm lowers it again.
 
 use super::cell::{Chain, Entry, Shelf};
-use super::heap::{Heap, Keyed};
+use super::heap::{Heap, Keyed, Untidy};
 use super::lock::ForkLock;
 use super::pool::{self, Store};
 use super::slab;
@@ -99,6 +99,8 @@ pub(super) struct Queue {
     exam_low: Tick,
     /// Registrants have groomed this shard since the driver last asked.
     groomed: bool,
+    /// Whether many in the heap are dead.
+    heap_is: Untidy,
 }
 
 // SAFETY: the chains and the heap own the places of their cells, and cells may be handed from thread to thread.
@@ -115,6 +117,7 @@ impl Default for Queue {
             young_low: NEVER,
             exam_low: NEVER,
             groomed: false,
+            heap_is: Untidy::No,
         }
     }
 }
@@ -145,6 +148,11 @@ impl Queue {
     fn sweep(&mut self, budget: usize, dead: &mut Chain) {
         // SAFETY: the heap holds the places of its cells and gives up those that are dead.
         self.heap.sweep(budget, |entry| unsafe { live(entry, dead) }.is_none());
+    }
+
+    fn tidy(&mut self, changed: bool, dead: &mut Chain) {
+        // SAFETY: as for `sweep`.
+        self.heap_is = self.heap.tidy(changed, size::SWEEP.1, |entry| unsafe { live(entry, dead) }.is_none());
     }
 
     fn keep_young(&mut self, entry: NonNull<Entry>, key: Tick) {
@@ -347,15 +355,15 @@ impl Shard {
         let mut dead = Chain::new();
         let mut take = |(key, entry)| due.push(Due { key, entry, shard: index });
         let mut queue = self.queue.lock();
-        let neglected = tidy && !std::mem::replace(&mut queue.groomed, false);
+        let groomed = tidy && std::mem::replace(&mut queue.groomed, false);
+        let changed = tidy && (groomed || !queue.idle(self));
         // ORDERING: timer-arm. Not the deciding look: a bound lowered after it is for the second look, or for who lowers.
-        if neglected || queue.nursery_low().min(self.front.low.load(Ordering::SeqCst)) <= now {
+        if (tidy && !groomed) || queue.nursery_low().min(self.front.low.load(Ordering::SeqCst)) <= now {
             queue.walk(self, now, &mut dead, &mut take);
         }
         queue.surface(now, &mut dead, &mut take);
         if tidy {
-            queue.sweep(size::SWEEP.1, &mut dead);
-            queue.heap.shrink();
+            queue.tidy(changed, &mut dead);
         }
         let bound = queue.bound(self);
         drop(queue);
@@ -364,10 +372,12 @@ impl Shard {
         bound
     }
 
-    /// The earliest key here, or something earlier; and whether the nursery is empty.
-    pub(super) fn look(&self) -> (Tick, bool) {
+    /// The earliest key here, or something earlier; and whether the dead are to be looked for.
+    pub(super) fn look(&self) -> (Tick, Untidy) {
         let queue = self.queue.lock();
-        (queue.bound(self), queue.idle(self))
+        let nursery = if queue.idle(self) { Untidy::No } else { Untidy::Somewhat };
+        let heap = if queue.heap.peek().is_none() { Untidy::No } else { queue.heap_is };
+        (queue.bound(self), nursery.max(heap))
     }
 
     /// Puts a cell back that a pass had in its hands, under its new key.

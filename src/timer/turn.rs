@@ -15,6 +15,7 @@
 
 use super::cell::Chain;
 use super::hands::Hands;
+use super::heap::Untidy;
 use super::telling::Telling;
 use super::{Surface, Target, Timers};
 use crate::clock::{NEVER, Tick};
@@ -30,8 +31,8 @@ const BATCH: usize = 64;
 pub(super) struct Passed<'a, T: Target> {
     /// Nothing is due before this.
     pub(super) next: Tick,
-    /// Cells wait in nurseries.
-    pub(super) untidy: bool,
+    /// Cells wait in nurseries, or dead in heaps.
+    pub(super) untidy: Untidy,
     /// What is to be told, if anything has fired.
     pub(super) told: Option<T::Told>,
     /// As long as it is in hand.
@@ -69,7 +70,7 @@ impl<T: Target> Timers<T> {
         self.shards.iter().map(|shard| shard.look().0).min().unwrap_or(NEVER)
     }
 
-    /// One pass, up to the telling. `tidy`: clears the nurseries too.
+    /// One pass, up to the telling. `tidy`: clears the nurseries too, and some of the dead out of the heaps.
     pub(super) fn pass(&self, now: Tick, tidy: bool) -> Passed<'_, T> {
         let mut told = T::Told::default();
         let mut hands = self.hands.lock();
@@ -85,11 +86,11 @@ impl<T: Target> Timers<T> {
         let published = if self.driver.runs() { next } else { NEVER };
         // ORDERING: timer-arm (the write of "publish the wake-up, then look again").
         self.next_wake.swap(published, Ordering::SeqCst);
-        let (mut missed, mut tidied) = (NEVER, true);
+        let (mut missed, mut untidy) = (NEVER, Untidy::No);
         for shard in &self.shards {
-            let (low, idle) = shard.look();
+            let (low, here) = shard.look();
             missed = missed.min(low);
-            tidied &= idle;
+            untidy = untidy.max(here);
         }
         if missed < published && self.driver.runs() {
             // ORDERING: timer-arm (what the second look found counts as if its arm had lowered it).
@@ -98,7 +99,7 @@ impl<T: Target> Timers<T> {
         // Before the hands are free: who forks takes them first.
         let telling = fired.then(|| self.tellers.one_more());
         drop(hands);
-        Passed { next: next.min(missed), untidy: !tidied, told: fired.then_some(told), _telling: telling }
+        Passed { next: next.min(missed), untidy, told: fired.then_some(told), _telling: telling }
     }
 
     /// Marks everything in hand, in the order of the keys. What is put back is found by the second look.

@@ -77,6 +77,31 @@ fn dead_cells_in_the_heap_do_not_pile_up() {
 }
 
 #[test]
+fn what_a_burst_left_in_the_heap_is_cleared_and_then_nobody_wakes_up() {
+    let timers = engine();
+    let live = Handle::armed(timers, after(3_600_000));
+    let burst: Vec<_> = (0..100_000).map(|i| Handle::armed(timers, after(3_600_000 + i))).collect();
+    drop(burst);
+    let patience = Instant::now() + Duration::from_secs(60);
+    while timers.census() != (1, 1) {
+        assert!(Instant::now() < patience, "{:?} a minute after the burst", timers.census());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // The last round may still have to be looked through.
+    let mut before = timers.wakeups();
+    loop {
+        std::thread::sleep(Duration::from_millis(1_500));
+        let now = timers.wakeups();
+        if now == before {
+            break;
+        }
+        assert!(Instant::now() < patience, "{} wake-ups, for nothing", now - before);
+        before = now;
+    }
+    live.check();
+}
+
+#[test]
 fn storm() {
     let timers = engine();
     std::thread::scope(|scope| {

@@ -1,6 +1,6 @@
 //! What comes out comes out in order: the heap by itself, and the engine turned by hand.
 
-use super::super::heap::Heap;
+use super::super::heap::{Heap, Untidy};
 use super::*;
 
 fn cells(count: usize) -> Vec<NonNull<Entry>> {
@@ -80,6 +80,34 @@ fn a_sweep_finds_the_dead_and_keeps_the_order() {
         assert!(key >= last && !dead.contains(&cell));
         last = key;
     }
+    free(pool);
+}
+
+#[test]
+fn tidying_goes_on_while_many_are_dead_and_then_to_the_end_of_the_round() {
+    let pool = cells(10_000);
+    let mut heap = Heap::new();
+    (0..).zip(&pool).for_each(|(key, cell)| heap.push((key, *cell)));
+    // Nothing has changed: one look is enough.
+    assert_eq!(heap.tidy(false, 1_000, |_| false), Untidy::No);
+    // All are alive, and all are looked at.
+    let mut slices = 0;
+    while heap.tidy(slices == 0, 1_000, |_| false) != Untidy::No {
+        slices += 1;
+    }
+    assert_eq!(slices, 9);
+    // Nine of ten have died since.
+    let dead: std::collections::HashSet<_> =
+        pool.iter().enumerate().filter(|(n, _)| n % 10 > 0).map(|at| *at.1).collect();
+    let mut seen = Vec::new();
+    loop {
+        seen.push(heap.tidy(seen.is_empty(), 1_000, |cell| dead.contains(&cell)));
+        if seen.last() == Some(&Untidy::No) {
+            break;
+        }
+    }
+    assert_eq!(heap.len(), 1_000);
+    assert!(seen.len() < 20 && seen.is_sorted_by(|before, after| before >= after), "{seen:?}");
     free(pool);
 }
 
