@@ -128,6 +128,24 @@ impl Block {
         unsafe { NonNull::slice_from_raw_parts(first, size.slots()).as_ref() }
     }
 
+    /// Whether nobody sits in the block but in this slot; the answer may be old. Neighbours are asked first: they mostly come and go
+    /// together, so one of them is still there as long as others are.
+    ///
+    /// # Safety
+    ///
+    /// As for `slots`; it is a slot of this block.
+    #[inline]
+    pub(super) unsafe fn holds_only(this: NonNull<Block>, slot: NonNull<Slot>) -> bool {
+        let own = Block::index(this, slot);
+        // SAFETY: forwarded.
+        let slots = unsafe { Block::slots(this) };
+        let (before, after) = (&slots[..own], &slots[own + 1..]);
+        if after.first().is_some_and(Slot::is_occupied) || before.last().is_some_and(Slot::is_occupied) {
+            return false;
+        }
+        !after.iter().any(Slot::is_occupied) && !before.iter().any(Slot::is_occupied)
+    }
+
     /// The block behind this one.
     ///
     /// # Safety

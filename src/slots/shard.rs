@@ -26,10 +26,10 @@ use super::block::{Block, Size};
 use super::crowd::Crowd;
 use super::slot::{Entry, Left, Slot, Take};
 use crate::sync::reclaim::{self, Guard};
-use crate::sync::{AtomicPtr, Ordering, addr_bits, every_sixteenth, strip};
+use crate::sync::{AtomicPtr, Ordering, addr_bits, strip, tidies};
 use std::ptr::{self, NonNull};
 
-/// How many blocks are looked at before a new one is made.
+/// How many blocks are looked at before a new one is made, or when one has become empty.
 #[cfg(not(feature = "loom"))]
 const ROVE: usize = 4;
 #[cfg(feature = "loom")]
@@ -134,7 +134,7 @@ impl Seat {
         unsafe { self.slot().as_ref() }.leave_last(entry)
     }
 
-    /// While the seat is still occupied: says where there will be room, and now and then tidies up.
+    /// While the seat is still occupied: says where there will be room, or tidies up if a block becomes empty.
     #[inline(always)]
     fn prepare(self) {
         if let Some(block) = self.block() {
@@ -152,8 +152,13 @@ impl Seat {
         let shard = unsafe { block.as_ref() }.home::<Shard>();
         // SAFETY: the occupied slot keeps the owner, which the shard is a part of.
         let shard = unsafe { shard.as_ref() };
-        shard.remember(self);
-        if every_sixteenth() {
+        // SAFETY: forwarded.
+        let empties = tidies(|| shard.first() != Some(block) && unsafe { Block::holds_only(block, self.slot()) });
+        // Nobody is shown to a block that becomes empty: so it still is when the next walk comes by. The models do both at once.
+        if !empties || cfg!(feature = "loom") {
+            shard.remember(self);
+        }
+        if empties {
             shard.tidy();
         }
     }
@@ -311,6 +316,8 @@ impl Shard {
     }
 
     /// Gives empty blocks back, a few at a time. The caller occupies a seat of this shard.
+    #[cold]
+    #[inline(never)]
     fn tidy(&self) {
         let _ = self.rove(&reclaim::pin(), None::<&mut Search<'_, fn(Seat)>>);
     }

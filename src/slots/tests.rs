@@ -98,6 +98,21 @@ impl Drop for Hall {
 }
 
 #[test]
+fn a_crowd_that_leaves_in_any_order_leaves_no_blocks() {
+    let mut hall = Hall::new(5);
+    for round in 0..3 {
+        for _ in 0..30_000 {
+            hall.enter();
+        }
+        while !hall.seated.is_empty() {
+            hall.leave_any();
+        }
+        let left = slots(&hall.list);
+        assert!(left <= 16 * Size::Large.slots(), "{left} slots for nobody in round {round}");
+    }
+}
+
+#[test]
 fn slots_stay_within_a_third_of_the_peak_whoever_leaves() {
     let mut hall = Hall::new(7);
     for _ in 0..100_000 {

@@ -129,15 +129,8 @@ pub(crate) fn shard_count() -> usize {
     *COUNT
 }
 
-/// True every sixteenth time that this thread asks.
-#[inline]
-pub(crate) fn every_sixteenth() -> bool {
-    thread_local! {
-        static TURN: Cell<u8> = const { Cell::new(0) };
-    }
-    TURN.try_with(|turn| {
-        turn.set(turn.get().wrapping_add(1) % 16);
-        turn.get() == 0
-    })
-    .unwrap_or(false)
+/// Whether it is time to tidy up: whoever asks knows.
+#[inline(always)]
+pub(crate) fn tidies(untidy: impl FnOnce() -> bool) -> bool {
+    untidy()
 }
