@@ -5,6 +5,8 @@
 //! two is written down there.
 //! Epochs have their own door, [`reclaim`], and so has the memory of small objects, [`stock`].
 
+mod fork_lock;
+pub(crate) use fork_lock::ForkLock;
 #[cfg(not(feature = "loom"))]
 mod forks;
 #[cfg(not(feature = "loom"))]
