@@ -12,7 +12,7 @@ mod forks;
 #[cfg(not(feature = "loom"))]
 mod real;
 #[cfg(not(feature = "loom"))]
-pub(crate) use forks::around_forks;
+pub(crate) use forks::{Held, Turn, hold_at_forks};
 #[cfg(not(feature = "loom"))]
 pub(crate) use real::*;
 
