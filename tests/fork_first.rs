@@ -1,17 +1,14 @@
-//! Rule D8, where a `fork` meets the first deadline of a process: what all deadlines share is being made.
+//! Rule D8, where a `fork` meets the first deadline of a process, or the first context: what all of them share is being made.
 //!
-//! One test in a process of its own, which itself never has a deadline.
-//!
-//! Without `inspect`: a child finds the locks of its list as they were, so a fork must not meet whoever makes a context there (the
-//! page of limits says so).
-#![cfg(all(not(any(feature = "loom", feature = "inspect")), target_os = "linux"))]
+//! One test in a process of its own, which itself never has a context.
+#![cfg(all(not(feature = "loom"), target_os = "linux"))]
 
 mod common;
 
 use common::child::{self, Child, deadlines_work};
 use common::trap::{self, Trap};
 use common::*;
-use ripcord::Context;
+use ripcord::{CancelHandle, Context};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
@@ -19,10 +16,9 @@ use std::time::Duration;
 #[global_allocator]
 static ALLOCATOR: Trap = Trap;
 
-/// The thread that has the first deadline is caught at each of its steps that allocate, one after the other, and goes on while
-/// somebody forks.
-#[test]
-fn d8_a_fork_during_the_first_deadline_of_a_process() {
+/// The thread that has the first context is caught at each of its steps that allocate, one after the other, and goes on while
+/// somebody forks. How many steps that takes.
+fn steps(first: fn() -> (Context, CancelHandle), ends: fn(&CancelHandle)) -> i64 {
     for step in 0.. {
         let child = Child::running(|| {
             let [through, forks, forked] = [const { AtomicBool::new(false) }; 3];
@@ -36,13 +32,13 @@ fn d8_a_fork_during_the_first_deadline_of_a_process() {
                     }
                     trap::release();
                 });
-                let arms = scope.spawn(|| {
+                let makes = scope.spawn(|| {
                     trap::set_for_me(step);
-                    let armed = Context::background().with_timeout(Duration::from_millis(1));
+                    let made = first();
                     trap::release();
                     through.store(true, SeqCst);
                     eventually("the fork", || forked.load(SeqCst));
-                    armed
+                    made
                 });
                 eventually("caught, or through", || trap::is_sprung() || through.load(SeqCst));
                 let caught = trap::is_sprung();
@@ -55,15 +51,26 @@ fn d8_a_fork_during_the_first_deadline_of_a_process() {
                 });
                 forked.store(true, SeqCst);
                 assert!(grandchild.succeeds(), "caught at step {step}: {caught}");
-                wait_for(&arms.join().unwrap().0);
+                let (ctx, handle) = makes.join().unwrap();
+                ends(&handle);
+                wait_for(&ctx);
                 caught
             });
             deadlines_work();
             child::exit_saying(caught);
         });
         if !child.said().unwrap_or_else(|status| panic!("at step {step}: status {status}")) {
-            assert!(step > 10, "the first deadline takes more than {step} steps");
-            break;
+            return step;
         }
     }
+    unreachable!("it ends with the last step")
+}
+
+#[test]
+fn d8_a_fork_during_the_first_context_of_a_process() {
+    let least = if cfg!(any(feature = "inspect", feature = "metrics")) { 3 } else { 0 };
+    let steps_of_plain = steps(|| Context::background().with_cancel(), CancelHandle::cancel);
+    assert!(steps_of_plain > least, "the first context takes more than {steps_of_plain} steps");
+    let steps_of_timed = steps(|| Context::background().with_timeout(Duration::from_millis(1)), |_| ());
+    assert!(steps_of_timed > 10, "the first deadline takes more than {steps_of_timed} steps");
 }

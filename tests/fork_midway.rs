@@ -1,10 +1,7 @@
 //! Rule D8, where a `fork` meets the timer in the middle of something: caught there by an allocator that does not return.
 //!
 //! One test at a time, in a process of its own; the children leave by `_exit`.
-//!
-//! Without `inspect`: a child finds the locks of its list as they were, so a fork must not meet whoever makes or drops a context there
-//! (the page of limits says so).
-#![cfg(all(not(any(feature = "loom", feature = "inspect")), target_os = "linux"))]
+#![cfg(all(not(feature = "loom"), target_os = "linux"))]
 
 mod common;
 

@@ -99,7 +99,8 @@ pub fn publish() {
     let histograms = [(histogram!(SLACK), &sums.slack), (histogram!(LATENESS), &sums.lateness)];
     for (before, (histogram, now)) in published.iter_mut().zip(histograms) {
         for (bucket, (before, now)) in before.iter_mut().zip(now).enumerate() {
-            let fresh = now.wrapping_sub(*before);
+            // A forked child may count from zero.
+            let fresh = now.saturating_sub(*before);
             *before = *now;
             if fresh > 0 {
                 histogram.record_many(middle(bucket) as f64 / 1e9, usize::try_from(fresh).unwrap_or(usize::MAX));

@@ -1,4 +1,4 @@
-//! The deadlines of the process: its one engine, and the hooks by which that learns of a `fork`.
+//! The deadlines of the process: its one engine, which is held still while somebody forks.
 
 use super::Node;
 use crate::timer::Timers;
@@ -27,36 +27,18 @@ pub(crate) fn timers() -> &'static Timers<Node> {
 #[cfg(not(feature = "loom"))]
 mod forks {
     use super::timers;
-    use crate::sync::around_forks;
+    use crate::sync::{Held, Turn, hold_at_forks};
     use crate::timer::Still;
-    use std::cell::Cell;
-    use std::ptr;
 
-    // A bare pointer: it is there whatever becomes of the thread's other things.
-    std::thread_local! {
-        /// What this thread holds as it forks.
-        static STILL: Cell<*mut Still> = const { Cell::new(ptr::null_mut()) };
-    }
+    struct Engine(Still);
 
     pub(super) fn watch() {
-        around_forks(before, in_parent, in_child);
+        hold_at_forks(Turn::Timer, |until| Box::new(Engine(timers().hold(until))));
     }
 
-    fn held() -> Option<Still> {
-        let still = STILL.replace(ptr::null_mut());
-        // SAFETY: put there by `before`, as a box.
-        (!still.is_null()).then(|| *unsafe { Box::from_raw(still) })
-    }
-
-    extern "C" fn before() {
-        STILL.set(Box::into_raw(Box::new(timers().hold())));
-    }
-
-    extern "C" fn in_parent() {
-        drop(held());
-    }
-
-    extern "C" fn in_child() {
-        timers().forked(held());
+    impl Held for Engine {
+        fn in_child(self: Box<Self>) {
+            timers().forked(Some(self.0));
+        }
     }
 }

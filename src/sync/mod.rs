@@ -5,12 +5,14 @@
 //! two is written down there.
 //! Epochs have their own door, [`reclaim`], and so has the memory of small objects, [`stock`].
 
+mod fork_lock;
+pub(crate) use fork_lock::ForkLock;
 #[cfg(not(feature = "loom"))]
 mod forks;
 #[cfg(not(feature = "loom"))]
 mod real;
 #[cfg(not(feature = "loom"))]
-pub(crate) use forks::around_forks;
+pub(crate) use forks::{Held, Turn, hold_at_forks};
 #[cfg(not(feature = "loom"))]
 pub(crate) use real::*;
 

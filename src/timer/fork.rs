@@ -10,7 +10,7 @@
 //! | a thread asleep, or woken and not yet up        | as said                                               |
 //! | a start, of either thread                       | there is no thread                                    |
 //! | a pass, or who looks a shard over               | nothing of it: the fork has waited                    |
-//! | one that takes longer than [`PATIENCE`]         | what its locks guard is lost, and reported            |
+//! | one that takes longer than a fork's patience    | what its locks guard is lost, and reported            |
 //! | functions that are handed over                  | its own timer calls them                              |
 //! | who has something [to tell](super::telling)     | that is lost, and reported; those contexts have ended |
 //! | the same, on the thread that forks              | it goes on telling, and never drives again            |
@@ -26,19 +26,16 @@
 //!
 //! # Not here
 //!
-//! Who calls: `node`, which has the one engine of the process. A child that came about without the C library's hooks is found
-//! out by its id, when it wakes the timer or waits.
+//! Who calls: `node`, which has the one engine of the process, and before it [`sync`](crate::sync), which has the hooks and the
+//! patience. A child that came about without the C library's hooks is found out by its id, when it wakes the timer or waits.
 
 use super::hands::Hands;
 use super::shard::Queue;
 use super::{Target, Timers, slab};
 use crate::clock::NEVER;
-use crate::sync::{MutexGuard, Ordering, reclaim};
-use std::time::{Duration, Instant};
+use crate::sync::{MutexGuard, Ordering};
+use std::time::Instant;
 use std::{process, ptr};
-
-/// How long a fork waits for who is at work. A pass takes milliseconds, unless a hundred thousand end in it.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The engine, held still by a thread that forks.
 pub(crate) struct Still {
@@ -48,11 +45,8 @@ pub(crate) struct Still {
 }
 
 impl<T: Target> Timers<T> {
-    /// To be called before a `fork`, on the thread that forks.
-    pub(crate) fn hold(&'static self) -> Still {
-        // Made by whoever comes first: a child would wait for ever for one that it does not have.
-        drop(reclaim::pin());
-        let until = Instant::now() + PATIENCE;
+    /// To be called before a `fork`, on the thread that forks, which waits for nobody beyond `until`.
+    pub(crate) fn hold(&'static self, until: Instant) -> Still {
         let hands = self.hands.lock_until(until);
         let queues = self.shards.iter().map(|shard| shard.hold(until)).collect();
         Still { _hands: hands, _queues: queues, _slabs: slab::hold(until) }

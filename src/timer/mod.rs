@@ -37,7 +37,6 @@ mod driver;
 mod fork;
 mod hands;
 mod heap;
-mod lock;
 mod pool;
 #[cfg_attr(feature = "loom", path = "runner_model.rs")]
 mod runner;
@@ -62,11 +61,10 @@ use crate::clock::{NEVER, Tick};
 use crate::sync::reclaim::Guard;
 #[cfg(not(feature = "loom"))]
 use crate::sync::shard_count;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, ForkLock, Ordering};
 use cell::{Chain, Entry, Release};
 use crossbeam_utils::CachePadded;
 use hands::Hands;
-use lock::ForkLock;
 use runner::Driver;
 use shard::Shard;
 use std::fmt;

@@ -30,11 +30,10 @@
 
 use super::cell::{Chain, Entry, Shelf};
 use super::heap::{Heap, Keyed, Untidy};
-use super::lock::ForkLock;
 use super::pool::{self, Store};
 use super::slab;
 use crate::clock::{NEVER, Tick};
-use crate::sync::{AtomicU64, AtomicUsize, MutexGuard, Ordering};
+use crate::sync::{AtomicU64, AtomicUsize, ForkLock, MutexGuard, Ordering};
 use crossbeam_utils::CachePadded;
 use std::ptr::NonNull;
 use std::time::Instant;

@@ -21,9 +21,8 @@
 //! models of their own.
 
 use super::cell::{Chain, Entry, Shelf};
-use super::lock::ForkLock;
 use crate::sync::reclaim::bury;
-use crate::sync::{AtomicU32, MutexGuard, Ordering};
+use crate::sync::{AtomicU32, ForkLock, MutexGuard, Ordering};
 use std::ptr::NonNull;
 use std::sync::LazyLock;
 use std::time::Instant;

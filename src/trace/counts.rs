@@ -7,14 +7,16 @@
 //!
 //! A sum is made while others count on: each addend is right for some moment of the summing. What goes is read before
 //! what comes, so that a sum of those who are there is not below zero.
+//!
+//! The child of a fork has its parent's sums. Should somebody be at the sets for as long as a fork waits, it counts from zero.
 
 use super::words::{Sort, Whose};
 use crate::error::Error;
-use crate::sync::{AtomicU64, Mutex, MutexGuard, Ordering, thread_local};
+use crate::sync::{AtomicU64, ForkLock, Held, MutexGuard, Ordering, Turn, hold_at_forks, thread_local};
 use std::array;
 use std::cell::Cell;
 use std::ptr;
-use std::sync::PoisonError;
+use std::sync::LazyLock;
 
 /// Quarters of powers of two, from a microsecond (2^10 ns) to five hours (2^44 ns), and one more on either side.
 pub(crate) const BUCKETS: usize = 4 * (HIGHEST - LOWEST) as usize + 2;
@@ -53,12 +55,30 @@ pub(crate) struct Sums {
     pub(crate) lateness: [u64; BUCKETS],
 }
 
+#[derive(Default)]
 struct Sets {
     all: Vec<&'static Set>,
     free: Vec<&'static Set>,
 }
 
-static SETS: Mutex<Sets> = Mutex::new(Sets { all: Vec::new(), free: Vec::new() });
+static SETS: LazyLock<ForkLock<Sets>> = LazyLock::new(|| {
+    // First: from here on a fork waits until there are some.
+    hold_at_forks(Turn::Counts, |until| Box::new(HeldSets(SETS.lock_until(until))));
+    ForkLock::new()
+});
+
+struct HeldSets(Option<MutexGuard<'static, Sets>>);
+
+impl Held for HeldSets {
+    fn in_child(self: Box<Self>) {
+        drop(self.0);
+        if SETS.after_fork() {
+            // It is in nobody's sum any more.
+            MINE.set(ptr::null());
+        }
+    }
+}
+
 /// For threads that have lost their own at their end: here additions are read-modify-writes.
 static LAST: Set = Set::new();
 
@@ -88,7 +108,7 @@ impl Set {
 }
 
 fn sets() -> MutexGuard<'static, Sets> {
-    SETS.lock().unwrap_or_else(PoisonError::into_inner)
+    SETS.lock()
 }
 
 /// A set for a thread that counts for the first time; none for one that has given its own back.

@@ -51,8 +51,9 @@ pub(crate) fn step_on() {
     ROUND.fetch_add(1, SeqCst);
 }
 
-/// Lets everybody go on.
+/// Lets everybody go on. The calling thread is not offered any more: what it frees as it ends is no step of the next one's.
 pub(crate) fn release() {
+    OFFERED.set(false);
     TO_GO.store(-1, SeqCst);
     RELEASED.store(true, SeqCst);
 }

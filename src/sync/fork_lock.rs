@@ -3,22 +3,24 @@
 //! `fork` copies one thread. A lock that another thread held at that moment stays locked in the child for ever, and
 //! what it guards may be half written: the child leaves it where it is and starts with a new one.
 
-use crate::sync::{Mutex, MutexGuard};
+use super::{Mutex, MutexGuard};
 use std::sync::{PoisonError, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub(super) use imp::ForkLock;
+pub(crate) use imp::ForkLock;
 
 impl<T: Default> ForkLock<T> {
-    /// Locks. A panic of an earlier holder is no reason to lose deadlines: what is guarded here is consistent between
+    /// Locks. A panic of an earlier holder is no reason to lose anything: what is guarded so is consistent between
     /// any two calls into other people's code.
-    pub(super) fn lock(&self) -> MutexGuard<'_, T> {
+    #[inline]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         self.mutex().lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Locks, unless somebody holds it beyond `until`.
-    pub(super) fn lock_until(&self, until: Instant) -> Option<MutexGuard<'_, T>> {
+    /// Locks, unless somebody holds it beyond `until`, and for a millisecond: one of many locks may have cost all the time.
+    pub(crate) fn lock_until(&self, until: Instant) -> Option<MutexGuard<'_, T>> {
+        let until = until.max(Instant::now() + Duration::from_millis(1));
         loop {
             let guard = self.try_lock();
             if guard.is_some() || Instant::now() >= until {
@@ -29,7 +31,7 @@ impl<T: Default> ForkLock<T> {
     }
 
     /// Locks if nobody holds it.
-    pub(super) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         match self.mutex().try_lock() {
             Ok(guard) => Some(guard),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
@@ -42,17 +44,19 @@ impl<T: Default> ForkLock<T> {
 mod imp {
     use super::Mutex;
     use crate::sync::{AtomicPtr, Ordering};
+    use crossbeam_utils::CachePadded;
 
-    pub(in super::super) struct ForkLock<T>(AtomicPtr<Mutex<T>>);
+    /// Shards lie side by side here, and none of the mutexes shares a line with another.
+    pub(crate) struct ForkLock<T>(AtomicPtr<CachePadded<Mutex<T>>>);
 
     impl<T: Default> ForkLock<T> {
-        pub(in super::super) fn new() -> Self {
-            ForkLock(AtomicPtr::new(Box::into_raw(Box::new(Mutex::new(T::default())))))
+        pub(crate) fn new() -> Self {
+            ForkLock(AtomicPtr::new(Box::into_raw(Box::default())))
         }
 
         #[inline]
         pub(super) fn mutex(&self) -> &Mutex<T> {
-            // ORDERING: timer-fork (reader): the mutex was made before its address was published.
+            // ORDERING: fork-lock (reader): the mutex was made before its address was published.
             let mutex = self.0.load(Ordering::Acquire);
             // SAFETY: a mutex once published here is freed by `drop` only; a replaced one is leaked.
             unsafe { &*mutex }
@@ -60,11 +64,11 @@ mod imp {
 
         /// Run by the only thread of a forked child. True: it was held when the process forked, and what it guarded
         /// is lost.
-        pub(in super::super) fn after_fork(&self) -> bool {
+        pub(crate) fn after_fork(&self) -> bool {
             let held = self.try_lock().is_none();
             if held {
-                let fresh = Box::into_raw(Box::new(Mutex::new(T::default())));
-                // ORDERING: timer-fork (writer).
+                let fresh = Box::into_raw(Box::default());
+                // ORDERING: fork-lock (writer).
                 self.0.store(fresh, Ordering::Release);
             }
             held
@@ -84,10 +88,10 @@ mod imp {
     use super::Mutex;
 
     /// Models do not fork.
-    pub(in super::super) struct ForkLock<T>(Mutex<T>);
+    pub(crate) struct ForkLock<T>(Mutex<T>);
 
     impl<T: Default> ForkLock<T> {
-        pub(in super::super) fn new() -> Self {
+        pub(crate) fn new() -> Self {
             ForkLock(Mutex::new(T::default()))
         }
 
@@ -95,7 +99,7 @@ mod imp {
             &self.0
         }
 
-        pub(in super::super) fn after_fork(&self) -> bool {
+        pub(crate) fn after_fork(&self) -> bool {
             false
         }
     }
