@@ -1,7 +1,7 @@
 //! Rows go round: every contender of a row in turn, every row in every round, and a probe of the machine about each.
 
 use super::table::{Effort, NAMES, Row};
-use crate::support::busy;
+use crate::support::{busy, stay_on};
 use std::hint::black_box;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -90,10 +90,16 @@ fn probe(threads: usize, time: Duration) -> f64 {
         }
         (busy() - before).as_secs_f64() / start.elapsed().as_secs_f64()
     };
+    if threads == 1 {
+        return one();
+    }
     thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(one)).collect();
-        let own = one();
-        others.into_iter().map(|thread| thread.join().expect("it only counts")).fold(own, f64::min)
+        let there = |nth| {
+            stay_on(nth);
+            one()
+        };
+        let all: Vec<_> = (0..threads).map(|nth| scope.spawn(move || there(nth))).collect();
+        all.into_iter().map(|thread| thread.join().expect("it only counts")).fold(1.0, f64::min)
     })
 }
 

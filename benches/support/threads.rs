@@ -29,6 +29,26 @@ pub(crate) fn spent() -> Duration {
     clock(libc::CLOCK_PROCESS_CPUTIME_ID)
 }
 
+/// Keeps the calling thread on one of the processors that it may use, counted round and round.
+#[cfg(target_os = "linux")]
+pub(crate) fn stay_on(nth: usize) {
+    // SAFETY: plain bits, for which zero is a value.
+    let [mut all, mut one]: [libc::cpu_set_t; 2] = unsafe { std::mem::zeroed() };
+    // SAFETY: `all` is ours to write.
+    let failed = unsafe { libc::sched_getaffinity(0, size_of_val(&all), &raw mut all) };
+    assert_eq!(failed, 0, "Linux knows where a thread may run");
+    // SAFETY: in bounds of the set.
+    let mut own = (0..libc::CPU_SETSIZE as usize).filter(|cpu| unsafe { libc::CPU_ISSET(*cpu, &all) }).cycle();
+    // SAFETY: in bounds of the set.
+    unsafe { libc::CPU_SET(own.nth(nth).expect("it runs somewhere"), &mut one) };
+    // SAFETY: `one` is a set of this size.
+    let failed = unsafe { libc::sched_setaffinity(0, size_of_val(&one), &raw const one) };
+    assert_eq!(failed, 0, "it may run there");
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn stay_on(_: usize) {}
+
 /// How often this thread went to sleep of its own will, and how often it was put aside for others.
 #[cfg(target_os = "linux")]
 pub(crate) fn switches() -> (i64, i64) {
@@ -69,6 +89,9 @@ pub(crate) fn spent() -> Duration {
 /// Runs `work(times)` on `count` threads at once, from the first start to the last end by the wall's clock: waiting for
 /// one another is what these rows are about. One thread alone is timed by [`stopwatch`].
 ///
+/// Each thread stays on a processor of its own, if there are so many. Left to the system, two that have just been started spend
+/// their first milliseconds on one processor as often as not, and that would be put down to whoever was running.
+///
 /// With more threads than cores the time is scaled by cores / threads: the result divided by `times` is always the time
 /// one core spends per operation, so that rows with different counts compare as throughputs.
 pub(crate) fn together<C: Contender>(count: usize, times: u64, work: impl Fn(u64) + Sync) -> Duration {
@@ -88,7 +111,12 @@ pub(crate) fn together_in(
         return spent;
     }
     let arrived = AtomicUsize::new(0);
-    let one = || {
+    let one = |nth| {
+        if count <= cores() {
+            // Whoever starts a thread of its own does it before: that one is not to stay here.
+            inside(&mut || work(1));
+            stay_on(nth);
+        }
         let mut span = None;
         inside(&mut || {
             // A spin, because a futex would wake the others tens of microseconds apart.
@@ -109,7 +137,7 @@ pub(crate) fn together_in(
         span.expect("it was run")
     };
     let spans: Vec<_> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..count).map(|_| scope.spawn(one)).collect();
+        let threads: Vec<_> = (0..count).map(|nth| scope.spawn(move || one(nth))).collect();
         threads.into_iter().map(|thread| thread.join().expect("a bench thread")).collect()
     });
     let start = spans.iter().map(|span| span.0).min().expect("at least one thread");
