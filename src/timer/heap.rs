@@ -21,6 +21,8 @@ pub(super) struct Heap {
     cursor: usize,
     /// So many are still to be looked at in this round.
     unswept: usize,
+    /// Many were dead where we looked last.
+    many: bool,
 }
 
 /// Whether the dead are still to be looked for.
@@ -34,7 +36,7 @@ pub(super) enum Untidy {
 
 impl Heap {
     pub(super) const fn new() -> Self {
-        Heap { items: Vec::new(), cursor: 0, unswept: 0 }
+        Heap { items: Vec::new(), cursor: 0, unswept: 0, many: false }
     }
 
     #[cfg(all(test, not(feature = "loom")))]
@@ -81,13 +83,18 @@ impl Heap {
 
     /// Sweeps a part of the heap: of a new round if it is `changed`, or of one that is not over. A round is over when all
     /// have been looked at, and nowhere many were dead.
-    pub(super) fn tidy(&mut self, changed: bool, budget: usize, dead: impl FnMut(NonNull<Entry>) -> bool) -> Untidy {
+    pub(super) fn tidy(&mut self, changed: bool, budget: usize, dead: impl FnMut(NonNull<Entry>) -> bool) {
         let looked = budget.min(self.items.len());
         let removed = self.sweep(budget, dead);
-        let many = removed > 0 && removed >= looked / MANY;
-        self.unswept = if changed || many { self.items.len() } else { self.unswept }.saturating_sub(looked - removed);
+        self.many = removed > 0 && removed >= looked / MANY;
+        self.unswept =
+            if changed || self.many { self.items.len() } else { self.unswept }.saturating_sub(looked - removed);
         self.shrink();
-        match (self.unswept, many) {
+    }
+
+    /// Whether there is more to tidy.
+    pub(super) fn untidy(&self) -> Untidy {
+        match (self.unswept.min(self.items.len()), self.many) {
             (0, _) => Untidy::No,
             (_, false) => Untidy::Somewhat,
             (_, true) => Untidy::Very,

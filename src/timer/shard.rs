@@ -98,8 +98,6 @@ pub(super) struct Queue {
     exam_low: Tick,
     /// Registrants have groomed this shard since the driver last asked.
     groomed: bool,
-    /// Whether many in the heap are dead.
-    heap_is: Untidy,
 }
 
 // SAFETY: the chains and the heap own the places of their cells, and cells may be handed from thread to thread.
@@ -116,7 +114,6 @@ impl Default for Queue {
             young_low: NEVER,
             exam_low: NEVER,
             groomed: false,
-            heap_is: Untidy::No,
         }
     }
 }
@@ -151,7 +148,7 @@ impl Queue {
 
     fn tidy(&mut self, changed: bool, dead: &mut Chain) {
         // SAFETY: as for `sweep`.
-        self.heap_is = self.heap.tidy(changed, size::SWEEP.1, |entry| unsafe { live(entry, dead) }.is_none());
+        self.heap.tidy(changed, size::SWEEP.1, |entry| unsafe { live(entry, dead) }.is_none());
     }
 
     fn keep_young(&mut self, entry: NonNull<Entry>, key: Tick) {
@@ -375,8 +372,7 @@ impl Shard {
     pub(super) fn look(&self) -> (Tick, Untidy) {
         let queue = self.queue.lock();
         let nursery = if queue.idle(self) { Untidy::No } else { Untidy::Somewhat };
-        let heap = if queue.heap.peek().is_none() { Untidy::No } else { queue.heap_is };
-        (queue.bound(self), nursery.max(heap))
+        (queue.bound(self), nursery.max(queue.heap.untidy()))
     }
 
     /// Puts a cell back that a pass had in its hands, under its new key.

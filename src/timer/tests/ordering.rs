@@ -88,11 +88,15 @@ fn tidying_goes_on_while_many_are_dead_and_then_to_the_end_of_the_round() {
     let pool = cells(10_000);
     let mut heap = Heap::new();
     (0..).zip(&pool).for_each(|(key, cell)| heap.push((key, *cell)));
+    let mut tidy = |changed, dead: &dyn Fn(NonNull<Entry>) -> bool| {
+        heap.tidy(changed, 1_000, dead);
+        heap.untidy()
+    };
     // Nothing has changed: one look is enough.
-    assert_eq!(heap.tidy(false, 1_000, |_| false), Untidy::No);
+    assert_eq!(tidy(false, &|_| false), Untidy::No);
     // All are alive, and all are looked at.
     let mut slices = 0;
-    while heap.tidy(slices == 0, 1_000, |_| false) != Untidy::No {
+    while tidy(slices == 0, &|_| false) != Untidy::No {
         slices += 1;
     }
     assert_eq!(slices, 9);
@@ -101,7 +105,7 @@ fn tidying_goes_on_while_many_are_dead_and_then_to_the_end_of_the_round() {
         pool.iter().enumerate().filter(|(n, _)| n % 10 > 0).map(|at| *at.1).collect();
     let mut seen = Vec::new();
     loop {
-        seen.push(heap.tidy(seen.is_empty(), 1_000, |cell| dead.contains(&cell)));
+        seen.push(tidy(seen.is_empty(), &|cell| dead.contains(&cell)));
         if seen.last() == Some(&Untidy::No) {
             break;
         }
