@@ -25,6 +25,7 @@ mod context;
 #[cfg(not(feature = "loom"))]
 pub mod docs;
 mod error;
+mod few;
 mod foreign;
 pub mod group;
 mod hook;

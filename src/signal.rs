@@ -2,10 +2,12 @@
 //!
 //! A signal sits in a slot of its context, so a context that nobody waits for carries nothing.
 //!
-//! # Another waker
+//! # Whose the waker is
 //!
-//! The waker is written before the signal is published, and fixed until it leaves its slot. When another waker comes, the
-//! signal leaves, takes it, and sits down again: so there is nothing that owner and canceler touch at once.
+//! The waker is written before the signal is published, and fixed until it leaves its slot. Who first tags the slot takes it out:
+//! by copying it, for its owner, who finds the tag when it leaves, knows that it is gone. So a canceler writes nothing in a signal,
+//! and is through with it when its walk is. When another waker comes, the signal leaves, takes it, and sits down again: so there is
+//! nothing that owner and canceler touch at once.
 //!
 //! # Lost wake-ups
 //!
@@ -13,23 +15,18 @@
 //! ended: then the signal leaves the slot again, unless a canceler has found it, which will tell it. A later poll with the
 //! same waker has nothing to do.
 
-use crate::refs::RefCount;
 use crate::slots::Seat;
 use crate::sync::{Canary, UnsafeCell, reclaim, stock};
+use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use std::task::{RawWakerVTable, Waker};
 
 #[repr(align(16))]
 pub(crate) struct Signal {
-    /// The teller's when there is one, the owner's when it sits in no slot. What it knows of a waker (see [`Likeness`])
-    /// holds while the waker is in here.
-    waker: UnsafeCell<Option<Waker>>,
-    /// The owner, and who tells it.
-    parties: RefCount,
+    /// Whoever takes it out drops it. What the owner knows of it (see [`Likeness`]) holds while it is in here.
+    waker: UnsafeCell<ManuallyDrop<Waker>>,
     /// The owner's: where it sits.
     seat: UnsafeCell<Option<Seat>>,
-    /// The teller's queue.
-    next: UnsafeCell<*mut Signal>,
     canary: Canary,
 }
 
@@ -52,10 +49,8 @@ impl Signal {
     pub(crate) fn new(waker: Waker) -> NonNull<Signal> {
         let signal = Signal {
             // ORDERING: waker (writer). Before the signal is published.
-            waker: UnsafeCell::new(Some(waker)),
-            parties: RefCount::new(2),
+            waker: UnsafeCell::new(ManuallyDrop::new(waker)),
             seat: UnsafeCell::new(None),
-            next: UnsafeCell::new(ptr::null_mut()),
             canary: Canary::new(),
         };
         stock::make(signal)
@@ -85,17 +80,33 @@ impl Signal {
         })
     }
 
-    /// Puts a waker in place of the one that is there, or none.
+    /// Takes the waker out.
     ///
     /// # Safety
     ///
-    /// See the field.
-    pub(crate) unsafe fn replace(&self, by: Option<Waker>) -> Option<Waker> {
+    /// The caller is pinned and has tagged the signal's slot first of all, or is the owner, and no slot holds it. Called once for
+    /// each waker that was put in.
+    #[inline]
+    pub(crate) unsafe fn take(&self) -> Waker {
         self.canary.touch();
-        self.waker.with_mut(|waker| {
-            // SAFETY: forwarded.
-            std::mem::replace(unsafe { &mut *waker }, by)
+        // ORDERING: waker (reader). It came with the slot.
+        self.waker.with(|waker| {
+            // SAFETY: nobody writes it while it sits in a slot, and it is forgotten here.
+            ManuallyDrop::into_inner(unsafe { ptr::read(waker) })
         })
+    }
+
+    /// Puts another waker in.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the owner, has taken the last one out, and no slot holds the signal.
+    pub(crate) unsafe fn put(&self, waker: Waker) {
+        self.canary.touch();
+        self.waker.with_mut(|own| {
+            // SAFETY: forwarded.
+            unsafe { *own = ManuallyDrop::new(waker) };
+        });
     }
 
     /// A canceler found it.
@@ -104,45 +115,14 @@ impl Signal {
         self.canary.touch();
     }
 
-    /// Wakes whoever waits: user code, which may panic.
+    /// The owner has left a slot that a canceler had tagged, who has the waker, and may be looking still.
     ///
     /// # Safety
     ///
-    /// The caller is the teller.
-    pub(crate) unsafe fn wake(this: NonNull<Signal>) {
-        // SAFETY: it stays until it has been told.
-        let signal = unsafe { this.as_ref() };
-        // ORDERING: waker (reader). It came with the slot.
-        // SAFETY: the teller's.
-        if let Some(waker) = unsafe { signal.replace(None) } {
-            waker.wake();
-        }
-    }
-
-    /// After waking: gives the memory back if the owner has left.
-    ///
-    /// # Safety
-    ///
-    /// The caller is the teller, and does not touch it again.
-    pub(crate) unsafe fn told(this: NonNull<Signal>) {
-        // SAFETY: the second of two to be through with it gives it back.
-        if unsafe { this.as_ref() }.parties.release() {
-            // SAFETY: the owner is gone, its slot is vacated, and helpers may still be looking.
-            unsafe { Signal::retire(this) };
-        }
-    }
-
-    /// The owner leaves a slot that a canceler has seen.
-    ///
-    /// # Safety
-    ///
-    /// The caller is the owner, has vacated the slot, and does not touch the signal again.
-    pub(crate) unsafe fn leave(this: NonNull<Signal>) {
-        // SAFETY: ours until we say that we left.
-        if unsafe { this.as_ref() }.parties.release() {
-            // SAFETY: it has been told; helpers may still be looking.
-            unsafe { Signal::retire(this) };
-        }
+    /// As it says; the owner does not touch the signal again.
+    pub(crate) unsafe fn retire(this: NonNull<Signal>) {
+        // SAFETY: unreachable from any slot, and given back once.
+        unsafe { reclaim::pin().retire(this.as_ptr().cast(), Signal::bury) };
     }
 
     /// The owner leaves, and no canceler ever saw the signal.
@@ -153,22 +133,11 @@ impl Signal {
     pub(crate) unsafe fn free(this: NonNull<Signal>) {
         // SAFETY: forwarded.
         let signal = unsafe { this.as_ref() };
-        // SAFETY: forwarded.
-        let unused = unsafe { signal.replace(None) };
+        // SAFETY: forwarded: nobody took it.
+        let unused = unsafe { signal.take() };
         // SAFETY: forwarded.
         unsafe { Signal::bury(this.as_ptr().cast()) };
         // Last: its drop is user code, and may panic.
-        drop(unused);
-    }
-
-    unsafe fn retire(this: NonNull<Signal>) {
-        // A waker that was not taken: its drop is user code, has no place in the epoch, and may panic.
-        // SAFETY: ours to give back.
-        let signal = unsafe { this.as_ref() };
-        // SAFETY: nobody is telling, or will.
-        let unused = unsafe { signal.replace(None) };
-        // SAFETY: unreachable from any slot, and given back once, by the last of two.
-        unsafe { reclaim::pin().retire(this.as_ptr().cast(), Signal::bury) };
         drop(unused);
     }
 
@@ -178,11 +147,5 @@ impl Signal {
         unsafe { &*this }.canary.kill();
         // SAFETY: made by `new`.
         unsafe { stock::bury(this) };
-    }
-}
-
-impl crate::queue::Linked for Signal {
-    fn link(&self) -> &UnsafeCell<*mut Self> {
-        &self.next
     }
 }

@@ -51,10 +51,11 @@ impl Visitor for Canceler<'_> {
 
     unsafe fn signal(&mut self, signal: NonNull<Signal>, first: bool) {
         // SAFETY: forwarded.
-        unsafe { signal.as_ref() }.met();
+        let signal = unsafe { signal.as_ref() };
+        signal.met();
         if first {
-            // SAFETY: nobody else will tell it.
-            unsafe { self.told.signals.push(signal) };
+            // SAFETY: pinned, and nobody else takes it.
+            self.told.wakers.push(unsafe { signal.take() });
         }
     }
 

@@ -49,7 +49,9 @@ impl Waiting {
         // SAFETY: it sits in no slot, and no canceler saw it.
         let free = unsafe { signal.as_ref() };
         // SAFETY: as above.
-        let old = unsafe { free.replace(Some(waker)) };
+        let old = unsafe { free.take() };
+        // SAFETY: as above.
+        unsafe { free.put(waker) };
         // SAFETY: as above.
         let waiting = unsafe { Waiting::sit(node, signal, likeness) };
         drop(old);
@@ -91,7 +93,7 @@ impl Waiting {
         let left = unsafe { seat.leave(entry) };
         debug_assert!(left.closed && !left.orphan, "whoever waits holds a handle");
         // SAFETY: vacated, and not touched again.
-        unsafe { Signal::leave(self.signal) };
+        unsafe { Signal::retire(self.signal) };
         None
     }
 }

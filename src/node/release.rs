@@ -264,10 +264,13 @@ impl Visitor for Undertaker<'_> {
 
     unsafe fn signal(&mut self, signal: NonNull<Signal>, first: bool) {
         // Whoever waits holds a handle. So this is a forgotten future, which is past waking, or what a bridge attached, which
-        // the last handle is just taking out. That one leaves its memory to whoever tagged its slot: to us.
+        // the last handle is just taking out. The waker is whose who tagged the slot first: ours.
         if first {
-            // SAFETY: nobody else will tell it.
-            unsafe { self.told.forgotten.push(signal) };
+            // SAFETY: forwarded.
+            let signal = unsafe { signal.as_ref() };
+            // SAFETY: pinned, and nobody else takes it.
+            let waker = unsafe { signal.take() };
+            self.told.garbage.push(Garbage::Waker(waker));
         }
     }
 

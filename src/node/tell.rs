@@ -19,7 +19,6 @@ use crate::base::Base;
 use crate::config::{self, Executor};
 use crate::hook::{Hook, Job};
 use crate::shield::Shield;
-use crate::signal::Signal;
 use crate::slots::Left;
 use crate::sync::thread_local;
 use crate::value::Binding;
@@ -121,11 +120,8 @@ impl Told {
     }
 
     fn wake_now(&mut self, shield: &mut Shield) {
-        while let Some(signal) = self.signals.pop() {
-            // SAFETY: ours to tell.
-            shield.run(|| unsafe { Signal::wake(signal) });
-            // SAFETY: ours to tell, and popped.
-            shield.run(|| unsafe { Signal::told(signal) });
+        while let Some(waker) = self.wakers.pop() {
+            shield.run(|| waker.wake());
         }
     }
 
@@ -138,10 +134,6 @@ impl Told {
             // SAFETY: claimed by us, and popped.
             let job = unsafe { take(hook, shield) };
             shield.run(|| drop(job));
-        }
-        while let Some(signal) = self.forgotten.pop() {
-            // SAFETY: ours to let go, and popped.
-            shield.run(|| unsafe { Signal::told(signal) });
         }
         while let Some(garbage) = self.garbage.pop() {
             garbage.drop_now(shield);

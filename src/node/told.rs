@@ -5,38 +5,38 @@
 use super::Extra;
 use crate::base::Base;
 use crate::cause::Cause;
+use crate::few::Few;
 use crate::foreign::Foreign;
 use crate::hook::{Hook, Job};
 use crate::queue::Queue;
 use crate::shield::Shield;
-use crate::signal::Signal;
 use crate::state::Ended;
 use crate::trace::Ends;
 use crate::value::Binding;
-use std::collections::VecDeque;
 use std::sync::Arc;
+use std::task::Waker;
 
 #[derive(Default)]
 pub(crate) struct Told {
-    pub(super) signals: Queue<Signal>,
+    pub(super) wakers: Few<Waker>,
     pub(super) hooks: Queue<Hook>,
     /// Hooks that nothing will ever call: their functions are dropped.
     pub(super) hopeless: Queue<Hook>,
-    /// Signals whose contexts nothing will ever end: let go unwoken.
-    pub(super) forgotten: Queue<Signal>,
     pub(super) garbage: Bin,
     /// For those who listen, if any.
     pub(super) ends: Ends<Cause>,
 }
 
-// SAFETY: all of it is claimed or given up, so nobody else's: entries that count for themselves, functions that are Send,
-// wakers, values and causes that are Send and Sync. Nothing in it leans on a pin, or on a thread.
+// SAFETY: all of it is claimed or given up, so nobody else's: functions that are Send, wakers,
+// values and causes that are Send and Sync. Nothing in it leans on a pin, or on a thread.
 unsafe impl Send for Told {}
 
 /// Something whose drop is user code.
 pub(super) enum Garbage {
     /// The future of a foreign parent that was disowned.
     Future(Arc<dyn Foreign>),
+    /// The waker of one who will not be woken: nothing will ever end what it waits for.
+    Waker(Waker),
     /// A function that nothing will call.
     Job(Job),
     /// A cause that came second, or whose context is gone.
@@ -49,20 +49,16 @@ pub(super) enum Garbage {
     Base(Base),
 }
 
-/// Garbage, in the order in which it came. One piece costs no allocation.
+/// Garbage, in the order in which it came.
 #[derive(Default)]
-pub(super) struct Bin {
-    first: Option<Garbage>,
-    more: VecDeque<Garbage>,
-}
+pub(super) struct Bin(Few<Garbage>);
 
 impl Told {
     pub(super) fn is_empty(&self) -> bool {
-        self.signals.is_empty()
+        self.wakers.is_empty()
             && self.hooks.is_empty()
             && self.hopeless.is_empty()
-            && self.forgotten.is_empty()
-            && self.garbage.first.is_none()
+            && self.garbage.0.is_empty()
             && self.ends.is_empty()
     }
 
@@ -83,11 +79,7 @@ impl Bin {
         if matches!(&garbage, Garbage::Cause(cause) if !cause.is_shared()) {
             return;
         }
-        if self.first.is_none() && self.more.is_empty() {
-            self.first = Some(garbage);
-        } else {
-            self.more.push_back(garbage);
-        }
+        self.0.push(garbage);
     }
 
     pub(super) fn extend(&mut self, garbage: Option<Garbage>) {
@@ -97,7 +89,7 @@ impl Bin {
     }
 
     pub(super) fn pop(&mut self) -> Option<Garbage> {
-        self.first.take().or_else(|| self.more.pop_front())
+        self.0.pop()
     }
 }
 
@@ -107,6 +99,9 @@ impl Garbage {
         match self {
             Garbage::Future(foreign) => {
                 shield.run(|| foreign.drop_future());
+            }
+            Garbage::Waker(waker) => {
+                shield.run(|| drop(waker));
             }
             Garbage::Job(job) => {
                 shield.run(|| drop(job));
