@@ -1,12 +1,13 @@
 //! M1: somebody registers while the owner is canceled. A seat taken, then a look at the state; the end, then a look at the seats:
 //! either the canceler finds the entry, or the registrant finds the end. Never missed, never told twice.
 
-use crate::support::{ALL, Count, both, explore, preemptions, root, said};
+use crate::support::{ALL, Count, both, explore, preemptions, root, said, waits_beside};
 
-/// Registers a child while the parent is canceled, with so many siblings registered before.
-fn child_is_reached(name: &str, siblings: usize) {
+/// Registers a child while the parent is canceled, with so many siblings registered before, or somebody who waits.
+fn child_is_reached(name: &str, siblings: usize, awaited: bool) {
     explore(name, ALL, move || {
         let (parent, handle) = root();
+        let _waiter = awaited.then(|| waits_beside(&parent));
         let before: Vec<_> = (0..siblings).map(|_| parent.with_cancel()).collect();
         let ours = parent.clone();
         let (child, ()) = both(
@@ -22,12 +23,17 @@ fn child_is_reached(name: &str, siblings: usize) {
 
 #[test]
 fn first_child() {
-    child_is_reached("M1 first child", 0);
+    child_is_reached("M1 first child", 0, false);
+}
+
+#[test]
+fn first_child_beside_a_waiter() {
+    child_is_reached("M1 first child, beside a waiter", 0, true);
 }
 
 #[test]
 fn second_child() {
-    child_is_reached("M1 second child", 1);
+    child_is_reached("M1 second child", 1, false);
 }
 
 #[test]

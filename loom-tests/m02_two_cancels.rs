@@ -1,6 +1,6 @@
 //! M2: two cancels of one context at once. Each helps: when either returns, everything registered before has ended.
 
-use crate::support::{Count, both, explore, preemptions, root};
+use crate::support::{Count, both, explore, preemptions, root, waits_beside};
 #[cfg(not(crossbeam_loom))]
 use crate::support::{said, three};
 
@@ -26,6 +26,27 @@ fn both_return_after_the_end() {
         );
         let words = said(&bottom);
         assert!(words.is_some() && words == said(&top), "one cause for all");
+    });
+}
+
+#[test]
+fn both_return_after_the_end_beside_a_waiter() {
+    explore("M2 both return after the end, beside a waiter", preemptions(2, Some(3)), || {
+        let (top, one) = root();
+        let other = one.clone();
+        let (child, _own) = top.with_cancel();
+        let _waiter = waits_beside(&top);
+        let below = child.clone();
+        both(
+            move || {
+                one.cancel();
+                assert!(below.is_done(), "returned before the end");
+            },
+            || {
+                other.cancel();
+                assert!(child.is_done(), "returned before the end");
+            },
+        );
     });
 }
 

@@ -1,7 +1,7 @@
 //! M3: somebody leaves while the owner is canceled. The canceler tags in place and never takes the list away, so who
 //! leaves finds out by its own slot whether it is being looked at; a claim decides who calls a function.
 
-use crate::support::{ALL, Count, Dropped, both, counted, explore, preemptions, root, three};
+use crate::support::{ALL, Count, Dropped, both, counted, explore, preemptions, root, three, waits_beside};
 use std::pin::pin;
 use std::task::{Context as Task, Poll};
 
@@ -15,13 +15,13 @@ fn child_leaves() {
     });
 }
 
-/// A node that somebody waited for, and nobody any more: the short way out, with a slot that was used.
+/// A node that had a child, and has none any more: the short way out, with a slot that was used.
 #[test]
-fn child_that_was_waited_for_leaves() {
-    explore("M3 child that was waited for leaves", ALL, || {
+fn child_that_had_one_leaves() {
+    explore("M3 child that had one leaves", ALL, || {
         let (parent, handle) = root();
         let child = parent.with_cancel();
-        assert!(pin!(child.0.done()).poll(&mut Task::from_waker(std::task::Waker::noop())).is_pending());
+        drop(child.0.with_cancel());
         both(move || handle.cancel(), move || drop(child));
         assert!(parent.is_done());
     });
@@ -110,8 +110,18 @@ fn function_is_stopped_or_called() {
 
 #[test]
 fn waiter_leaves() {
-    explore("M3 waiter leaves", ALL, || {
+    waits_and_leaves("M3 waiter leaves", false);
+}
+
+#[test]
+fn waiter_beside_another_leaves() {
+    waits_and_leaves("M3 waiter beside another leaves", true);
+}
+
+fn waits_and_leaves(name: &str, beside: bool) {
+    explore(name, ALL, move || {
         let (ctx, handle) = root();
+        let _other = beside.then(|| waits_beside(&ctx));
         let wakes = Count::default();
         let waker = wakes.waker();
         both(move || handle.cancel(), {

@@ -1,7 +1,6 @@
 //! M7: one registers, one leaves, one cancels, all in one list.
 
-use crate::support::{Count, explore, preemptions, root, said};
-use std::task::Context as Task;
+use crate::support::{explore, preemptions, root, said, waits_beside};
 
 #[test]
 fn register_leave_cancel() {
@@ -21,8 +20,8 @@ fn register_leave_cancel() {
 fn register_stop_waiting_cancel() {
     explore("M7 register, stop waiting, cancel", preemptions(2, Some(3)), || {
         let (parent, handle) = root();
-        let mut waiting = Box::pin(parent.clone().into_done());
-        assert!(waiting.as_mut().poll(&mut Task::from_waker(&Count::default().waker())).is_pending());
+        let _other = waits_beside(&parent);
+        let waiting = waits_beside(&parent);
         let ours = parent.clone();
         let coming = loom::thread::spawn(move || ours.with_cancel().0);
         let going = loom::thread::spawn(move || drop(waiting));

@@ -1,15 +1,25 @@
-//! M14: a task begins to wait while the context is canceled. Its waker is in place before the slot is taken, and a later
-//! poll looks again after it changed the waker: never woken zero times, never pending for ever.
+//! M14: a task begins to wait while the context is canceled, in the word of its state, or in a slot since another one waits there.
+//! Its waker is in place before: never woken zero times, never pending for ever.
 
-use crate::support::{ALL, Count, both, explore, noted, preemptions, root};
+use crate::support::{ALL, Count, both, explore, noted, preemptions, root, waits_beside};
 use ripcord::Error;
 use std::pin::pin;
 use std::task::{Context as Task, Poll};
 
 #[test]
 fn first_poll() {
-    explore("M14 first poll", ALL, || {
+    polls_first("M14 first poll", false);
+}
+
+#[test]
+fn first_poll_beside_another() {
+    polls_first("M14 first poll beside another", true);
+}
+
+fn polls_first(name: &str, beside: bool) {
+    explore(name, ALL, move || {
         let (ctx, handle) = root();
+        let _other = beside.then(|| waits_beside(&ctx));
         let wakes = Count::default();
         let waker = wakes.waker();
         let mut done = pin!(ctx.done());
@@ -43,8 +53,18 @@ fn two_waiters() {
 
 #[test]
 fn two_cancels() {
-    explore("M14 two cancels, one waiter", preemptions(3, Some(4)), || {
+    two_cancel("M14 two cancels, one waiter", false);
+}
+
+#[test]
+fn two_cancels_beside_another() {
+    two_cancel("M14 two cancels, one waiter beside another", true);
+}
+
+fn two_cancel(name: &str, beside: bool) {
+    explore(name, preemptions(3, Some(4)), move || {
         let (ctx, one) = root();
+        let _other = beside.then(|| waits_beside(&ctx));
         let other = one.clone();
         let wakes = Count::default();
         let mut done = pin!(ctx.done());
@@ -56,8 +76,18 @@ fn two_cancels() {
 
 #[test]
 fn wake_shows_what_was_before() {
-    explore("M14 ready shows what was before", ALL, || {
+    shows("M14 ready shows what was before", false);
+}
+
+#[test]
+fn wake_beside_another_shows_what_was_before() {
+    shows("M14 ready beside another shows what was before", true);
+}
+
+fn shows(name: &str, beside: bool) {
+    explore(name, ALL, move || {
         let (ctx, handle) = root();
+        let _other = beside.then(|| waits_beside(&ctx));
         let (note, cancel) = noted(handle);
         let waker = Count::default().waker();
         both(cancel, || {

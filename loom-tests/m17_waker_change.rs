@@ -1,14 +1,24 @@
-//! M17: a task that waits moves to another waker while the context is canceled. It registers the new one, then looks at
-//! the state again: either it sees the end, or the canceler takes the new waker.
+//! M17: a task that waits moves to another waker, or goes, while the context is canceled: in the word of its state, or in a slot
+//! since another one waits there. Either it sees the end, or the canceler takes the new waker.
 
-use crate::support::{ALL, Count, both, explore, root};
+use crate::support::{ALL, Count, both, explore, root, waits_beside};
 use std::pin::pin;
 use std::task::{Context as Task, Poll};
 
 #[test]
 fn second_poll_with_another_waker() {
-    explore("M17 second poll with another waker", ALL, || {
+    polls_again("M17 second poll with another waker", false);
+}
+
+#[test]
+fn second_poll_with_another_waker_beside_another() {
+    polls_again("M17 second poll with another waker, beside another", true);
+}
+
+fn polls_again(name: &str, beside: bool) {
+    explore(name, ALL, move || {
         let (ctx, handle) = root();
+        let _other = beside.then(|| waits_beside(&ctx));
         let (old, new) = (Count::default(), Count::default());
         let mut done = pin!(ctx.done());
         assert_eq!(done.as_mut().poll(&mut Task::from_waker(&old.waker())), Poll::Pending);
@@ -24,8 +34,18 @@ fn second_poll_with_another_waker() {
 
 #[test]
 fn dropped_while_woken() {
-    explore("M17 dropped while woken", ALL, || {
+    drops("M17 dropped while woken", false);
+}
+
+#[test]
+fn dropped_while_woken_beside_another() {
+    drops("M17 dropped while woken, beside another", true);
+}
+
+fn drops(name: &str, beside: bool) {
+    explore(name, ALL, move || {
         let (ctx, handle) = root();
+        let _other = beside.then(|| waits_beside(&ctx));
         let wakes = Count::default();
         let mut done = Box::pin(ctx.clone().into_done());
         assert_eq!(done.as_mut().poll(&mut Task::from_waker(&wakes.waker())), Poll::Pending);
@@ -37,8 +57,18 @@ fn dropped_while_woken() {
 
 #[test]
 fn changed_then_dropped_while_woken() {
-    explore("M17 changed, then dropped while woken", ALL, || {
+    changes_and_drops("M17 changed, then dropped while woken", false);
+}
+
+#[test]
+fn changed_then_dropped_while_woken_beside_another() {
+    changes_and_drops("M17 changed, then dropped while woken, beside another", true);
+}
+
+fn changes_and_drops(name: &str, beside: bool) {
+    explore(name, ALL, move || {
         let (ctx, handle) = root();
+        let _other = beside.then(|| waits_beside(&ctx));
         let (old, new) = (Count::default(), Count::default());
         let mut done = Box::pin(ctx.clone().into_done());
         assert_eq!(done.as_mut().poll(&mut Task::from_waker(&old.waker())), Poll::Pending);

@@ -1,7 +1,7 @@
 //! M23: what a bridge hangs onto a context. Made by whoever comes first and seen whole by the others; its waker is told of
 //! the end once, and gone from the slots before whoever sits there is counted.
 
-use crate::support::{ALL, Count, Dropped, Note, Token, both, explore, preemptions, root, three};
+use crate::support::{ALL, Count, Dropped, Note, Token, both, explore, preemptions, root, three, waits_beside};
 use ripcord::{Context, loom_support};
 use std::sync::Arc;
 use std::task::{Wake, Waker};
@@ -10,6 +10,22 @@ use std::task::{Wake, Waker};
 struct Hung {
     made: Note,
     _held: Token,
+}
+
+/// Where the waker of what is attached waits.
+#[derive(Copy, Clone, PartialEq)]
+enum In {
+    TheWord,
+    /// Somebody else was in the word.
+    ASlot,
+}
+
+impl In {
+    /// Attaches so that it waits there.
+    fn attach(self, ctx: &Context, attach: impl FnOnce() -> bool) {
+        let _other = (self == In::ASlot).then(|| waits_beside(ctx));
+        assert!(attach());
+    }
 }
 
 /// Attaches a thing that was made with a write, unless there is one. True: `ctx` was live; then what holds was seen whole.
@@ -68,11 +84,20 @@ fn first_use_as_two_end_it() {
 
 #[test]
 fn last_handle_goes_as_it_ends() {
-    explore("M23 the last handle goes as it ends", ALL, || {
+    last_handle_goes("M23 the last handle goes as it ends", In::TheWord);
+}
+
+#[test]
+fn last_handle_goes_as_it_ends_from_a_slot() {
+    last_handle_goes("M23 the last handle goes as it ends, from a slot", In::ASlot);
+}
+
+fn last_handle_goes(name: &str, place: In) {
+    explore(name, ALL, move || {
         let (parent, handle) = root();
         let held = parent.with_cancel();
         let (wakes, dropped) = (Count::default(), Dropped::default());
-        assert!(attach(&held.0, &wakes, &dropped));
+        place.attach(&held.0, || attach(&held.0, &wakes, &dropped));
         both(move || handle.cancel(), move || drop(held));
         assert!(wakes.get() <= 1);
         // The real epochs keep it for a while, if the walk has come by.
@@ -82,12 +107,21 @@ fn last_handle_goes_as_it_ends() {
 
 #[test]
 fn relay_below_goes_on_without_it() {
-    explore("M23 a relay that had something attached", preemptions(3, Some(4)), || {
+    relay_goes_on("M23 a relay that had something attached", In::TheWord);
+}
+
+#[test]
+fn relay_below_goes_on_without_it_from_a_slot() {
+    relay_goes_on("M23 a relay that had something attached, from a slot", In::ASlot);
+}
+
+fn relay_goes_on(name: &str, place: In) {
+    explore(name, preemptions(3, Some(4)), move || {
         let (parent, handle) = root();
         let held = parent.with_cancel();
         let (child, _own) = held.0.with_cancel();
         let (wakes, dropped) = (Count::default(), Dropped::default());
-        assert!(attach(&held.0, &wakes, &dropped));
+        place.attach(&held.0, || attach(&held.0, &wakes, &dropped));
         both(move || handle.cancel(), move || drop(held));
         assert!(child.is_done(), "the relay passes the end on");
         assert!(wakes.get() <= 1);
@@ -122,13 +156,22 @@ impl Wake for Sender {
 
 #[test]
 fn goes_as_the_one_above_is_given_up() {
-    explore("M23 goes as the one above is given up", preemptions(3, None), || {
+    goes_as_given_up("M23 goes as the one above is given up", In::TheWord);
+}
+
+#[test]
+fn goes_as_the_one_above_is_given_up_from_a_slot() {
+    goes_as_given_up("M23 goes as the one above is given up, from a slot", In::ASlot);
+}
+
+fn goes_as_given_up(name: &str, place: In) {
+    explore(name, preemptions(3, None), move || {
         let (parent, handle) = root();
         let held = parent.with_cancel();
         let wakers = Dropped::default();
         let token = wakers.token();
         let made = || (Box::new(()) as _, Waker::from(Arc::new(Sender(token))));
-        assert!(loom_support::attached(&held.0, made).is_some());
+        place.attach(&held.0, || loom_support::attached(&held.0, made).is_some());
         both(move || drop((parent, handle)), move || drop(held));
         assert_eq!(wakers.get(), 1, "its waker, and a channel that only its drop closes");
     });

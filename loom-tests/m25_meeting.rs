@@ -1,7 +1,7 @@
 //! M25: who registers takes a seat and looks for the end; who ends, or helps, looks at the seats behind the end. One of them
 //! meets the other. Who meets the end stands up, unless it was met itself.
 
-use crate::support::{ALL, Count, both, explore, preemptions, root, said, three};
+use crate::support::{ALL, Count, both, explore, preemptions, root, said, three, waits_beside};
 use ripcord::{CancelHandle, Context, loom_support};
 use std::task::Context as Task;
 
@@ -112,11 +112,12 @@ fn used() -> (Context, CancelHandle) {
     (ctx, handle)
 }
 
-/// A waiter that only the second of two cancelers found is woken by that one.
+/// A waiter in a slot, that only the second of two cancelers found, is woken by that one.
 #[test]
 fn a_waiter_that_comes_late_is_woken() {
     explore("M25 a waiter that comes late is woken", preemptions(2, Some(3)), || {
         let (ctx, one) = used();
+        let _other = waits_beside(&ctx);
         let other = one.clone();
         three(
             move || one.cancel(),
@@ -131,6 +132,7 @@ fn a_waiter_that_comes_late_is_woken() {
 fn a_late_waiter_changes_its_waker() {
     explore("M25 a late waiter changes its waker", preemptions(2, Some(3)), || {
         let (ctx, one) = used();
+        let _other = waits_beside(&ctx);
         let other = one.clone();
         let (old, new) = (Count::default(), Count::default());
         let (first, second) = (old.waker(), new.waker());

@@ -2,10 +2,12 @@
 
 pub(crate) use crate::instruments::{Count, Token, root};
 
-use ripcord::{AfterFunc, CancelHandle, Cause, Context, loom_support};
+use ripcord::{AfterFunc, CancelHandle, Cause, Context, DoneOwned, loom_support};
 use std::io::Write;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context as Task, Waker};
 use std::time::Instant;
 
 /// How far a model looks.
@@ -95,6 +97,13 @@ pub(crate) fn three(one: impl FnOnce() + Send + 'static, two: impl FnOnce() + Se
     let first = loom::thread::spawn(one);
     both(two, other);
     first.join().unwrap();
+}
+
+/// Lets another one wait for the context, and keeps its state's word for that: who waits beside it sits in a slot.
+pub(crate) fn waits_beside(ctx: &Context) -> Pin<Box<DoneOwned>> {
+    let mut done = Box::pin(ctx.clone().into_done());
+    assert!(done.as_mut().poll(&mut Task::from_waker(Waker::noop())).is_pending());
+    done
 }
 
 /// What a context's cause says.

@@ -1,21 +1,23 @@
 //! The done signal: one waiting task or thread, allocated when it first waits.
 //!
-//! A signal sits in a slot of its context, so a context that nobody waits for carries nothing.
+//! The first who waits sits in the state word of its context, others in its slots: so a context that nobody waits for carries
+//! nothing.
 //!
 //! # Whose the waker is
 //!
-//! The waker is written before the signal is published, and fixed until it leaves its slot. Who first tags the slot takes it out:
-//! by copying it, for its owner, who finds the tag when it leaves, knows that it is gone. So a canceler writes nothing in a signal,
-//! and is through with it when its walk is. When another waker comes, the signal leaves, takes it, and sits down again: so there is
-//! nothing that owner and canceler touch at once.
+//! The waker is written before the signal is published, and fixed while it is. Who ends the state with the signal in it, or first
+//! tags its slot, takes the waker out, by a copy: the owner, who cannot leave unnoticed any more, knows that it is gone. So a
+//! canceler writes nothing in a signal, and is through with it when its walk is. When another waker comes, the signal leaves, takes
+//! it, and sits down again: so there is nothing that owner and canceler touch at once.
 //!
 //! # Lost wake-ups
 //!
-//! Who has taken a slot looks at the context's state. It is live: then every canceler finds the signal, and its waker. It has
+//! A state word that takes a signal is live, and who ends it finds the signal there. Who has taken a slot looks at the context's state. It is live: then every canceler finds the signal, and its waker. It has
 //! ended: then the signal leaves the slot again, unless a canceler has found it, which will tell it. A later poll with the
 //! same waker has nothing to do.
 
 use crate::slots::Seat;
+use crate::state::State;
 use crate::sync::{Canary, UnsafeCell, reclaim, stock};
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
@@ -25,9 +27,16 @@ use std::task::{RawWakerVTable, Waker};
 pub(crate) struct Signal {
     /// Whoever takes it out drops it. What the owner knows of it (see [`Likeness`]) holds while it is in here.
     waker: UnsafeCell<ManuallyDrop<Waker>>,
-    /// The owner's: where it sits.
-    seat: UnsafeCell<Option<Seat>>,
+    /// The owner's.
+    place: UnsafeCell<Place>,
     canary: Canary,
+}
+
+/// Where a signal sits.
+#[derive(Copy, Clone)]
+pub(crate) enum Place {
+    Word(NonNull<State>),
+    Slot(Seat),
 }
 
 /// Which waker it is, by what [`Waker::will_wake`] compares. Of a waker that somebody keeps: what another one had that is
@@ -46,11 +55,13 @@ impl Likeness {
 }
 
 impl Signal {
-    pub(crate) fn new(waker: Waker) -> NonNull<Signal> {
+    /// A signal for the word of this state, for a start.
+    #[inline]
+    pub(crate) fn new(waker: Waker, state: &State) -> NonNull<Signal> {
         let signal = Signal {
             // ORDERING: waker (writer). Before the signal is published.
             waker: UnsafeCell::new(ManuallyDrop::new(waker)),
-            seat: UnsafeCell::new(None),
+            place: UnsafeCell::new(Place::Word(NonNull::from(state))),
             canary: Canary::new(),
         };
         stock::make(signal)
@@ -62,10 +73,10 @@ impl Signal {
     ///
     /// The caller is the owner.
     #[inline]
-    pub(crate) unsafe fn place(&self, seat: Seat) {
-        self.seat.with_mut(|own| {
+    pub(crate) unsafe fn set_place(&self, place: Place) {
+        self.place.with_mut(|own| {
             // SAFETY: forwarded.
-            unsafe { *own = Some(seat) };
+            unsafe { *own = place };
         });
     }
 
@@ -73,10 +84,10 @@ impl Signal {
     ///
     /// The caller is the owner.
     #[inline]
-    pub(crate) unsafe fn seat(&self) -> Option<Seat> {
-        self.seat.with(|seat| {
+    pub(crate) unsafe fn place(&self) -> Place {
+        self.place.with(|place| {
             // SAFETY: forwarded.
-            unsafe { *seat }
+            unsafe { *place }
         })
     }
 
@@ -84,14 +95,14 @@ impl Signal {
     ///
     /// # Safety
     ///
-    /// The caller is pinned and has tagged the signal's slot first of all, or is the owner, and no slot holds it. Called once for
-    /// each waker that was put in.
+    /// The caller is pinned, and has ended the state with the signal in it or has tagged its slot first of all; or is the owner, and
+    /// nobody has done so or will. Called once for each waker that was put in.
     #[inline]
     pub(crate) unsafe fn take(&self) -> Waker {
         self.canary.touch();
-        // ORDERING: waker (reader). It came with the slot.
+        // ORDERING: waker (reader). It came with the word or the slot.
         self.waker.with(|waker| {
-            // SAFETY: nobody writes it while it sits in a slot, and it is forgotten here.
+            // SAFETY: nobody writes it while it is published, and it is forgotten there.
             ManuallyDrop::into_inner(unsafe { ptr::read(waker) })
         })
     }
@@ -100,7 +111,7 @@ impl Signal {
     ///
     /// # Safety
     ///
-    /// The caller is the owner, has taken the last one out, and no slot holds the signal.
+    /// The caller is the owner, has taken the last one out, and the signal sits nowhere.
     pub(crate) unsafe fn put(&self, waker: Waker) {
         self.canary.touch();
         self.waker.with_mut(|own| {
@@ -115,30 +126,41 @@ impl Signal {
         self.canary.touch();
     }
 
-    /// The owner has left a slot that a canceler had tagged, who has the waker, and may be looking still.
+    /// The owner has left, and a canceler has the waker, who may be looking still.
     ///
     /// # Safety
     ///
     /// As it says; the owner does not touch the signal again.
     pub(crate) unsafe fn retire(this: NonNull<Signal>) {
-        // SAFETY: unreachable from any slot, and given back once.
+        // SAFETY: out of reach for whoever comes later, and given back once.
         unsafe { reclaim::pin().retire(this.as_ptr().cast(), Signal::bury) };
     }
 
-    /// The owner leaves, and no canceler ever saw the signal.
+    /// The owner leaves, and no canceler ever saw the signal. The drop of the waker is user code, and may panic.
     ///
     /// # Safety
     ///
     /// As it says.
+    #[inline]
     pub(crate) unsafe fn free(this: NonNull<Signal>) {
         // SAFETY: forwarded.
+        drop(unsafe { Signal::dissolve(this) });
+    }
+
+    /// Gives back a signal that no canceler saw or will; its waker is left.
+    ///
+    /// # Safety
+    ///
+    /// As it says, and the owner has left, or never will.
+    #[inline]
+    pub(crate) unsafe fn dissolve(this: NonNull<Signal>) -> Waker {
+        // SAFETY: forwarded.
         let signal = unsafe { this.as_ref() };
-        // SAFETY: forwarded: nobody took it.
-        let unused = unsafe { signal.take() };
+        // SAFETY: forwarded.
+        let waker = unsafe { signal.take() };
         // SAFETY: forwarded.
         unsafe { Signal::bury(this.as_ptr().cast()) };
-        // Last: its drop is user code, and may panic.
-        drop(unused);
+        waker
     }
 
     unsafe fn bury(this: *mut ()) {

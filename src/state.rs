@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! 0                                     live
+//! waiter                                live, and somebody waits in the word
 //! cause       | kind                    ended here; the word owns a share of the cause (null: the plain error)
 //! origin      | kind | INHERITED        ended by an ancestor; the word points to the state of the one that ended first
 //! ...         | PROPAGATED              the same, and so is everything below
@@ -11,11 +12,12 @@
 //!
 //! # Invariants
 //!
-//! 1. The word changes by the end; from then on only by gaining PROPAGATED, and by losing its cause when its node is taken
-//!    apart.
+//! 1. While it is live, one waiter at a time comes and goes. The end takes whoever is there, and nobody comes any more. From then on
+//!    the word only gains PROPAGATED, and loses its cause when its node is taken apart.
 //! 2. The pointer of an INHERITED word stays valid while its context lives: every context between it and the origin
 //!    keeps its parent alive by the slot it sits in, or by a counted reference.
-//! 3. Kind and cause are one word, so no observer sees one without the other, and racing cancels need no second step.
+//! 3. Kind and cause are one word, so no observer sees one without the other, and racing cancels need no second step. So are the end
+//!    and the first waiter: who ends the context has him to tell, and who comes later finds the end.
 //!
 //! # Orderings
 //!
@@ -24,12 +26,14 @@
 //! *meet*: who registers takes its seat, then looks whether the owner has ended ([`State::has_ended_meanwhile`]). Who ends
 //! it, or helps, sees the end, then looks who sits there. A fence in between on both sides: so at least one of them sees the
 //! other.
+//!
+//! *waker*: [`State::sit`] releases what the waiter is, [`State::begin`] acquires it.
 
 use crate::cause::{Cause, KIND, error_of, kind_bits};
 use crate::error::Error;
 use crate::sync::{AtomicPtr, Ordering, addr_bits, full_fence, guess, strip};
 use crate::trace::{Sort, Whose};
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 const INHERITED: usize = 0b0100;
 const PROPAGATED: usize = 0b1000;
@@ -42,12 +46,24 @@ pub(crate) struct Ended(*mut ());
 /// What [`State::begin`] found.
 #[must_use]
 pub(crate) enum Begin {
-    /// The context was live and is now ended by us.
-    First,
+    /// The context was live and is now ended by us, who are to tell the waiter that was there.
+    First(Option<Waiter>),
     /// It had ended, its descendants may not have: help.
     Again,
     /// It and everything below had ended.
     Propagated,
+}
+
+/// Somebody who waits in the word itself; aligned to 16.
+pub(crate) type Waiter = NonNull<()>;
+
+/// What [`State::sit`] came to.
+#[must_use]
+pub(crate) enum Sit {
+    Seated,
+    /// Somebody else waits there; true if he got in between.
+    Busy(bool),
+    Ended,
 }
 
 pub(crate) struct State(AtomicPtr<()>);
@@ -142,25 +158,43 @@ impl State {
     }
 
     /// Ends the context unless it has ended: the first cancel wins. Who looks at the slots afterwards meets everybody who
-    /// will not see the end.
+    /// will not see the end. `pin` is called before a waiter could be found: he may leave at once, but his memory stays.
     ///
-    /// | before               | after | answer     |
-    /// |----------------------|-------|------------|
-    /// | 0                    | ended | First      |
-    /// | ended                | same  | Again      |
-    /// | ended and PROPAGATED | same  | Propagated |
+    /// | before               | after | answer             |
+    /// |----------------------|-------|--------------------|
+    /// | 0, waiter            | ended | First, with him    |
+    /// | ended                | same  | Again              |
+    /// | ended and PROPAGATED | same  | Propagated         |
     #[inline]
-    pub(crate) fn begin(&self, ended: Ended) -> Begin {
+    pub(crate) fn begin(&self, ended: Ended, pin: impl FnMut()) -> Begin {
         // ORDERING: end (reader), propagated (reader): we may go on below a context that somebody else marked, or return.
         let mut seen = guess(&self.0, Ordering::Acquire);
-        if !has_ended(seen) {
+        if seen.is_null() {
             // ORDERING: end (writer). Release: what led to the end, the cause's content with it, is seen with it. On failure as
             // for the first look.
             match self.0.compare_exchange(seen, ended.0, Ordering::Release, Ordering::Acquire) {
                 Ok(_) => {
                     // ORDERING: meet: between the end and the look at who sits in the slots.
                     full_fence();
-                    return Begin::First;
+                    return Begin::First(None);
+                }
+                Err(now) => seen = now,
+            }
+        }
+        self.begin_after(seen, ended, pin)
+    }
+
+    /// The same, of a word that is not 0, or was not.
+    #[inline(never)]
+    fn begin_after(&self, mut seen: *mut (), ended: Ended, mut pin: impl FnMut()) -> Begin {
+        while !has_ended(seen) {
+            pin();
+            // ORDERING: end (writer), waker (reader): whoever waits there is ours to tell. On failure as for the first look.
+            match self.0.compare_exchange(seen, ended.0, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => {
+                    // ORDERING: meet, as above.
+                    full_fence();
+                    return Begin::First(NonNull::new(seen));
                 }
                 Err(now) => seen = now,
             }
@@ -171,6 +205,43 @@ impl State {
         // ORDERING: meet, for whoever helps.
         full_fence();
         Begin::Again
+    }
+
+    /// Lets somebody wait in the word. Whoever ends the context then has him to tell.
+    ///
+    /// | before  | after  | answer |
+    /// |---------|--------|--------|
+    /// | 0       | waiter | Seated |
+    /// | another | same   | Busy   |
+    /// | ended   | same   | Ended  |
+    #[inline]
+    pub(crate) fn sit(&self, waiter: Waiter) -> Sit {
+        // ORDERING: Relaxed, here and on failure. Who is told of the end looks again.
+        let seen = self.0.load(Ordering::Relaxed);
+        let (met, collided) = if seen.is_null() {
+            // ORDERING: waker (writer).
+            match self.0.compare_exchange(seen, waiter.as_ptr(), Ordering::Release, Ordering::Relaxed) {
+                Ok(_) => return Sit::Seated,
+                Err(now) => (now, true),
+            }
+        } else {
+            (seen, false)
+        };
+        if has_ended(met) { Sit::Ended } else { Sit::Busy(collided) }
+    }
+
+    /// The waiter leaves the word. False: whoever ended the context has him, and may be looking at him.
+    #[inline]
+    pub(crate) fn leave(&self, waiter: Waiter) -> bool {
+        // ORDERING: Relaxed. Nobody has looked at him; who comes next brings what is his own.
+        self.0.compare_exchange(waiter.as_ptr(), ptr::null_mut(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// The waiter in the word of a context that is being taken apart: one that will never leave.
+    pub(crate) fn forgotten(&self) -> Option<Waiter> {
+        // ORDERING: Relaxed. The caller was the last owner and has acquired.
+        let word = self.0.load(Ordering::Relaxed);
+        if has_ended(word) { None } else { NonNull::new(word) }
     }
 
     /// For whoever has just taken a seat, by a read-modify-write: whether the end may have come before. If not, whoever ends
@@ -216,12 +287,12 @@ impl State {
         Some(Ended(here.map_addr(|a| a | kind_bits(error_of(word.addr())) | INHERITED)))
     }
 
-    /// Whether there is a shared cause to give back; for the owner's last handle.
+    /// Whether nothing hangs on it that is to be given back: no cause of its own, nobody who waits; for the owner's last handle.
     #[inline]
-    pub(crate) fn owns_cause(&self) -> bool {
+    pub(crate) fn is_bare(&self) -> bool {
         // ORDERING: Relaxed. As in `take_cause`.
         let word = self.0.load(Ordering::Relaxed);
-        word.addr() & INHERITED == 0 && !strip(word, BITS).is_null()
+        word.addr() & INHERITED != 0 || strip(word, BITS).is_null()
     }
 
     /// Takes the cause out of a state whose context is being taken apart.
@@ -232,7 +303,7 @@ impl State {
     pub(crate) unsafe fn take_cause(&self) -> Option<Cause> {
         // ORDERING: Relaxed. The caller was the last owner and has acquired.
         let word = self.0.load(Ordering::Relaxed);
-        if word.addr() & INHERITED != 0 || strip(word, BITS).is_null() {
+        if self.is_bare() || !has_ended(word) {
             return None;
         }
         // It stays an ended word, without a share: a canceler that still looks goes on by. A read-modify-write, so that

@@ -11,7 +11,10 @@ use std::path::Path;
 /// From the ground to the roof. On one floor a room may lean on those to its left.
 const FLOORS: &[(&str, &[&str])] = &[
     ("0, the doors", &["sync", "error", "trace"]),
-    ("1, the words", &["config", "shield", "clock", "refs", "claim", "queue", "cause", "state", "value", "base"]),
+    (
+        "1, the words",
+        &["config", "shield", "clock", "refs", "claim", "queue", "few", "cause", "state", "value", "base"],
+    ),
     ("2, the engines", &["slots", "signal", "hook", "after", "foreign", "timer"]),
     ("3, the node", &["node"]),
     ("4, what people hold", &["context", "group", "shutdown", "budget", "inspect", "time"]),

@@ -33,10 +33,11 @@ mutants! {
         ["m06_reuse::one_leaves_two_come", "m07_comings_and_goings::register_leave_cancel"], "slots/slot.rs":
         "match «self.0.compare_exchange(seen, entry.0.as_ptr(), Ordering::AcqRel, Ordering::Acquire)» {" =>
         "Ok::<_, *mut ()>(self.0.swap(entry.0.as_ptr(), Ordering::AcqRel))";
-    "closed: who leaves a closed slot frees at once", ["m03_leave::waiter_leaves"], "slots/slot.rs":
+    "closed: who leaves a closed slot frees at once", ["m05_relay::everybody_goes_during_the_walk",
+        "m03_leave::waiter_beside_another_leaves"], "slots/slot.rs":
         "Left { closed: «addr_bits(seen, CLOSED) != 0»," => "false";
     "closed: a leaf that leaves a closed slot frees at once", ["m03_leave::child_leaves",
-        "m03_leave::child_that_was_waited_for_leaves"], "node/leaf.rs":
+        "m03_leave::child_that_had_one_leaves"], "node/leaf.rs":
         "unsafe { «reclaim::pin().retire(this.as_ptr().cast(), bury)» };
             }
             return true;" =>
@@ -74,7 +75,7 @@ mutants! {
         "Ok::<*mut (), *mut ()>(self.0.swap(ended.0, Ordering::AcqRel))";
     "propagated: a second cancel does not help",
         ["m02_two_cancels::both_return_after_the_end", "m08_helping::above_and_below"], "node/cancel.rs":
-        "let propagated = «matches!(begun, Begin::Propagated)»;" => "!matches!(begun, Begin::First)";
+        "let propagated = «matches!(begun, Begin::Propagated)»;" => "!matches!(begun, Begin::First(_))";
     "propagated: said before everything below has ended", ["m02_two_cancels::both_return_after_the_end"],
         "node/cancel.rs":
         "let propagated = «matches!(begun, Begin::Propagated)»;" => "{ if $BROKEN { self.state.set_propagated() } $OLD }";
@@ -84,7 +85,9 @@ mutants! {
 
     // epoch.
     "epoch: a canceler does not pin", ["m03_leave::child_leaves"], "node/cancel.rs":
-        "let _pin = «reclaim::pin()»;" => "(!$BROKEN).then(|| $OLD)";
+        "let _pin = «pin.unwrap_or_else(reclaim::pin)»;" => "(!$BROKEN).then(|| $OLD)";
+    "epoch: a canceler does not pin before it takes who waits", ["m17_waker_change::dropped_while_woken"], "node/cancel.rs":
+        "«pin.get_or_insert_with(reclaim::pin);»" => "";
     "epoch: a relay that was seen is freed at once", ["m05_relay::everybody_goes_during_the_walk"], "node/release.rs":
         "«seen |= left.closed;»" => "let _ = left.closed;";
 
@@ -105,9 +108,9 @@ mutants! {
         "«second.is_virgin()».then_some(first)" => "true";
     "hope: nobody goes down", ["m19_hope::two_relays_let_go"], "node/release.rs":
         "«unsafe { walk(NonNull::from(self), &mut Undertaker { told }) };»" => "let _ = Undertaker { told };";
-    "last-ref: what a bridge attached is met by whoever gives hope up, and not let go",
-        ["m23_attached::goes_as_the_one_above_is_given_up"], "node/release.rs":
-        "«unsafe { self.told.forgotten.push(signal) };»" => "let _ = signal;";
+    "closed: what a bridge attached is met by whoever gives hope up, and not let go",
+        ["m23_attached::goes_as_the_one_above_is_given_up_from_a_slot"], "node/release.rs":
+        "«self.told.garbage.push(Garbage::Waker(waker));»" => "std::mem::forget(waker);";
 
     // claim, waker: who is told.
     "claim: a function is called without being claimed", ["m02_two_cancels::a_second_cancel_of_a_leaf"],
@@ -115,16 +118,11 @@ mutants! {
         "if «unsafe { hook.as_ref() }.claim()» {" => "unsafe { hook.as_ref() }.claim() | true";
     "claim: stopped without being claimed", ["m03_leave::function_is_stopped_or_called"], "hook.rs":
         "«self.claim.stop()»" => "self.claim.stop() | true";
-    "last-ref: who leaves frees what is being woken", ["m17_waker_change::dropped_while_woken"], "signal.rs":
-        "/// The owner leaves a slot that a canceler has seen.
-    ///
-    /// # Safety
-    ///
-    /// The caller is the owner, has vacated the slot, and does not touch the signal again.
-    pub(crate) unsafe fn leave(this: NonNull<Signal>) {
-        // SAFETY: ours until we say that we left.
-        if «unsafe { this.as_ref() }.parties.release()» {" => "$OLD || $BROKEN";
-    "closed: who is met twice is told twice", ["m14_signal::two_cancels"],
+    "epoch: who leaves frees what is being woken", ["m17_waker_change::dropped_while_woken",
+        "m17_waker_change::dropped_while_woken_beside_another"], "signal.rs":
+        "«unsafe { reclaim::pin().retire(this.as_ptr().cast(), Signal::bury) };»" =>
+        "unsafe { Signal::bury(this.as_ptr().cast()) };";
+    "closed: who is met twice is told twice", ["m14_signal::two_cancels_beside_another"],
         "node/cancel.rs":
         "if «first» {" => "first | true";
 
@@ -135,11 +133,14 @@ mutants! {
         "// ORDERING: meet: between the seat and the look for the end.\n        «full_fence();»" => "";
     "meet: no fence between the end and the look at the seats", ["m01_register::first_child"], "state.rs":
         "// ORDERING: meet: between the end and the look at who sits in the slots.\n                    «full_fence();»" => "";
+    "meet: no fence between the end of one that was waited for and the look at the seats",
+        ["m01_register::first_child_beside_a_waiter"], "state.rs":
+        "// ORDERING: meet, as above.\n                    «full_fence();»" => "";
     "meet: no fence before a helper's look at the seats", ["m25_meeting::who_helps_meets_who_came_in_time"], "state.rs":
         "// ORDERING: meet, for whoever helps.\n        «full_fence();»" => "";
     "meet: a context with somebody in its slots ends as a leaf", ["m01_register::second_child"], "node/cancel.rs":
         "!(propagated || «self.slots.is_virgin()»)" => "true";
-    "meet: who found the end stays", ["m14_signal::first_poll"], "slots/mod.rs":
+    "meet: who found the end stays", ["m14_signal::first_poll_beside_another"], "slots/mod.rs":
         "if «unsafe { seat.slot().as_ref() }.leave_untagged(entry)» {" => "false";
     "meet: who found the end stands up although it was found", ["m25_meeting::second_comer_cancels"], "slots/mod.rs":
         "if «unsafe { seat.slot().as_ref() }.leave_untagged(entry)» {" => "{ unsafe { seat.slot().as_ref() }.leave_untagged(entry); true }";
@@ -152,21 +153,33 @@ mutants! {
         "Ok(Seated::Late) => «node.end_late(parent)»," => "";
     "meet: a waiter that was found late is given back", ["m25_meeting::a_waiter_that_comes_late_is_woken",
         "m25_meeting::a_late_waiter_changes_its_waker"], "node/registering.rs":
-        "if «node.slots.register(&node.state, Entry::new(Kind::Signal, signal), placed).is_ok()» {" =>
+        "let seated = «node.slots.register(&node.state, Entry::new(Kind::Signal, signal), placed).is_ok()»;" =>
         "matches!(node.slots.register(&node.state, Entry::new(Kind::Signal, signal), placed), Ok(crate::slots::Seated::InTime))";
     "meet: a function that was found late is called by its owner", ["m25_meeting::a_function_that_comes_late_is_called_once",
         "m11_append::block_goes_before_its_function_looks"], "node/registering.rs":
         "if «!fresh.claim()» {" => "{ fresh.claim(); false }";
 
     // waker: who waits.
-    "waker: not in place when the slot is taken", ["m14_signal::first_poll"], "signal.rs":
-        "waker: UnsafeCell::new(«Some(waker)»)," => "drop(waker); None";
+    "waker: not in place when the word or the slot is taken", ["m14_signal::first_poll",
+        "m14_signal::first_poll_beside_another"], "signal.rs":
+        "waker: UnsafeCell::new(«ManuallyDrop::new(waker)»)," => "drop(waker); ManuallyDrop::new(Waker::noop().clone())";
     "waker: another one does not come in its place", ["m17_waker_change::second_poll_with_another_waker"],
         "node/registering.rs":
-        "let old = «unsafe { free.replace(Some(waker)) }»;" => "let _ = free; Some(waker)";
-    "waker: it changes where a canceler looks", ["m17_waker_change::second_poll_with_another_waker"], "node/registering.rs":
-        "if «unsafe { seat.leave_untagged(entry) }» {" =>
+        "«unsafe { free.put(waker) };»" => "drop(waker); unsafe { free.put(Waker::noop().clone()) };";
+    "waker: the end does not take along who waits in the word", ["m14_signal::first_poll"], "state.rs":
+        "return Begin::First(«NonNull::new(seen)»);" => "None";
+    "waker: it changes where whoever ends the state looks", ["m17_waker_change::second_poll_with_another_waker"],
+        "node/registering.rs":
+        "Place::Word(state) => «unsafe { state.as_ref() }.leave(self.signal.cast())»," =>
+        "{ let _ = unsafe { state.as_ref() }.leave(self.signal.cast()); true }";
+    "waker: it changes where a canceler looks", ["m17_waker_change::second_poll_with_another_waker_beside_another"],
+        "node/registering.rs":
+        "if «unsafe { seat.leave_untagged(entry) }» {
+            return true;" =>
         "unsafe { seat.leave_untagged(entry) || { let _ = seat.leave(entry); true } }";
+    "table: desks are put up before a slot is used", ["m14_signal::two_waiters"], "node/registering.rs":
+        "let seated = «node.slots.register(&node.state, Entry::new(Kind::Signal, signal), placed).is_ok()»;" =>
+        "{ if $BROKEN && collided { node.slots.collided(); } $OLD }";
     "closed: a merge does not heed its other parent", ["m13_merge::merged_while_the_other_ends"], "node/spawn.rs":
         "«node.end(bequest(parent));»" => "let _ = bequest(parent);";
 
@@ -190,7 +203,7 @@ mutants! {
         "node/release.rs":
         "let mut seen = «node.let_timer_go()»;" => "{ let seen = $OLD; seen && !$BROKEN }";
     "timer-cell: a leaf is freed as the driver looks at it", ["m15_deadline::fired_as_the_leaf_goes",
-        "m15_deadline::fired_as_one_that_was_waited_for_goes"],
+        "m15_deadline::fired_as_one_that_had_a_child_goes"],
         "node/leaf.rs":
         "if «node.drop_timer()» {" => "{ let seen = $OLD; seen && !$BROKEN }";
     "timer-cell: the driver lets go of the reminder that it looks at", ["m15_deadline::fired_as_the_leaf_goes"],
@@ -232,7 +245,7 @@ mutants! {
     "attached: a second thing takes the place of the first", ["m23_attached::two_first_uses"], "node/attached.rs":
         "match «self.0.compare_exchange(ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire)» {" =>
         "Ok::<*mut Attached, *mut Attached>(self.0.swap(fresh, Ordering::AcqRel))";
-    "attached: its waker stays in the slots when the last handle goes", ["m23_attached::made_by_one_dropped_by_another"],
+    "attached: its waker stays in the slots when the last handle goes", ["m23_attached::last_handle_goes_as_it_ends_from_a_slot"],
         "node/attached.rs":
         "if «attached.is_null()» {\n                return;" => "true";
     "attached: not told of an end that came as it was made", ["m23_attached::first_use_as_it_ends"], "node/registering.rs":

@@ -1,6 +1,6 @@
 //! What a bridge hangs onto a node: something lazily made, and a waker that tells it of the end.
 //!
-//! One word, null until it is asked for. The waker waits in the node's own slots like everybody's, so it must be taken
+//! One word, null until it is asked for. The waker waits in the node's own state or slots like everybody's, so it must be taken
 //! out of there before the node counts who is left in them: see [`Attachment::let_go`].
 
 #[cfg(any(feature = "crossbeam-channel", feature = "loom"))]
@@ -16,6 +16,11 @@ pub(super) struct Attachment;
 impl Attachment {
     pub(super) fn new() -> Attachment {
         Attachment
+    }
+
+    #[inline(always)]
+    pub(super) fn is_none(&self) -> bool {
+        true
     }
 
     /// The last handle of the node is gone.
@@ -51,6 +56,13 @@ mod real {
             Attachment(AtomicPtr::new(ptr::null_mut()))
         }
 
+        /// For whoever has acquired all that handles did.
+        #[inline(always)]
+        pub(in crate::node) fn is_none(&self) -> bool {
+            // ORDERING: Relaxed. Nothing is looked at, and nobody attaches any more.
+            self.0.load(Ordering::Relaxed).is_null()
+        }
+
         /// What is attached.
         pub(in crate::node) fn thing(&self) -> Option<&Thing> {
             // ORDERING: attached (reader).
@@ -75,7 +87,7 @@ mod real {
             unsafe { &(*holds).thing }
         }
 
-        /// The last handle of the node is gone: the waker leaves the node's slots, or would keep it for ever.
+        /// The last handle of the node is gone: the waker leaves, or would keep the node for ever.
         pub(in crate::node) fn let_go(&self) {
             // ORDERING: attached (reader).
             let attached = self.0.load(Ordering::Acquire);

@@ -41,7 +41,7 @@ impl Visitor for Canceler<'_> {
         if !ptr::eq(self.under, under) {
             (self.under, self.bequest) = (under, Some(bequest(under)));
         }
-        self.bequest.is_some_and(|ended| node.mark_here(ended, self.told, By::Another))
+        self.bequest.is_some_and(|ended| node.mark_here(ended, self.told, By::Another, || ()))
     }
 
     #[inline]
@@ -51,11 +51,10 @@ impl Visitor for Canceler<'_> {
 
     unsafe fn signal(&mut self, signal: NonNull<Signal>, first: bool) {
         // SAFETY: forwarded.
-        let signal = unsafe { signal.as_ref() };
-        signal.met();
+        unsafe { signal.as_ref() }.met();
         if first {
-            // SAFETY: pinned, and nobody else takes it.
-            self.told.wakers.push(unsafe { signal.take() });
+            // SAFETY: pinned, and we tagged its slot.
+            unsafe { self.told.takes(signal) };
         }
     }
 
@@ -87,8 +86,12 @@ impl Node {
     /// driver, and that claim is of the node's reminder.
     #[inline]
     pub(super) unsafe fn mark(&self, ended: Ended, told: &mut Told, by: By) {
-        if self.mark_here(ended, told, by) {
-            let _pin = reclaim::pin();
+        let mut pin = None;
+        let goes_on = self.mark_here(ended, told, by, || {
+            pin.get_or_insert_with(reclaim::pin);
+        });
+        if goes_on {
+            let _pin = pin.unwrap_or_else(reclaim::pin);
             // SAFETY: pinned; the caller keeps the root.
             unsafe { walk(NonNull::from(self), &mut Canceler { told, under: ptr::null(), bequest: None }) };
         }
@@ -96,15 +99,19 @@ impl Node {
     }
 
     /// Marks this node. True: somebody may sit in its slots, which are still to be walked. A cause that came second goes
-    /// with what is told: its drop is user code.
+    /// with what is told: its drop is user code. `pin` is called before anybody is found who waits.
     #[inline]
-    fn mark_here(&self, ended: Ended, told: &mut Told, by: By) -> bool {
+    fn mark_here(&self, ended: Ended, told: &mut Told, by: By, pin: impl FnMut()) -> bool {
         self.canary.touch();
         // SAFETY: the caller keeps the node; the state is offered the end next.
         let words = Ends::heard(|| ended.sort(), || unsafe { self.words(ended) });
-        let begun = self.state.begin(ended);
+        let begun = self.state.begin(ended, pin);
         match begun {
-            Begin::First => {
+            Begin::First(waiter) => {
+                if let Some(signal) = waiter {
+                    // SAFETY: pinned before it was found: its owner leaves through the epoch. We ended the state with it.
+                    unsafe { told.takes(signal.cast()) };
+                }
                 told.ends.marked(|| ended.sort(), words);
                 trace::disarmed(NEVER, || self.fired(ended), clock::now);
                 // A reminder that surfaces is the owner's to let go: so a leaf that no canceler found has it to itself.

@@ -23,7 +23,13 @@ impl Node {
     /// Whether it has nothing that user code could have to drop, but for values. Without handles it stays so.
     #[inline(always)]
     pub(super) fn is_plain(&self) -> bool {
-        self.extra.is_none() && !self.state.owns_cause()
+        self.extra.is_none() && self.state.is_bare()
+    }
+
+    /// Whether it has nothing behind its slots, nor a bridge's thing.
+    #[inline(always)]
+    fn is_untouched(&self) -> bool {
+        self.slots.is_virgin() && self.attached.is_none()
     }
 }
 
@@ -37,7 +43,7 @@ pub(super) unsafe fn leave_as_leaf(this: NonNull<Node>) -> bool {
     // SAFETY: forwarded.
     let node = unsafe { this.as_ref() };
     // SAFETY: forwarded.
-    node.slots.is_virgin() && !node.values.is_own() && unsafe { leave_plain(this, bury_leaf) }
+    node.is_untouched() && !node.values.is_own() && unsafe { leave_plain(this, bury_leaf) }
 }
 
 /// The way of both: nobody sits in its slots. `bury` frees the node with what it has behind them. Whether it has a share of
@@ -92,7 +98,7 @@ pub(super) unsafe fn leave_emptied(node: NonNull<Node>) -> Way {
     // SAFETY: forwarded.
     let own = unsafe { node.as_ref() };
     let values = own.values;
-    let bury = if own.slots.is_virgin() { bury_leaf } else { bury_emptied };
+    let bury = if own.is_untouched() { bury_leaf } else { bury_emptied };
     // SAFETY: forwarded.
     if !unsafe { leave_plain(node, bury) } {
         return Way::Long;

@@ -1,14 +1,15 @@
-//! Waiting for the end: signals and hooks take a seat in a node's slots.
+//! Waiting for the end: a signal takes a seat in a node's state, or in its slots as hooks do.
 
 use super::{Node, tell};
 use crate::hook::{Hook, Job};
-use crate::signal::{Likeness, Signal};
-use crate::slots::{Entry, Kind};
+use crate::signal::{Likeness, Place, Signal};
+use crate::slots::{Entry, Kind, Seat};
+use crate::state::Sit;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::task::Waker;
 
-/// A signal that sits in a slot: one waiting task or thread.
+/// A signal that sits somewhere in its node: one waiting task or thread.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     signal: NonNull<Signal>,
@@ -16,7 +17,7 @@ pub(crate) struct Waiting {
     waker: Likeness,
 }
 
-// SAFETY: a signal is made to be woken from any thread; the seat belongs to whoever has the `Waiting`.
+// SAFETY: a signal is made to be woken from any thread; its place belongs to whoever has the `Waiting`.
 unsafe impl Send for Waiting {}
 // SAFETY: as for `Send`; `&Waiting` gives access to nothing.
 unsafe impl Sync for Waiting {}
@@ -35,23 +36,25 @@ impl Waiting {
     pub(crate) fn register(node: &Node, waker: Waker) -> Option<Waiting> {
         let likeness = Likeness::of(&waker);
         // SAFETY: just made, and ours alone.
-        unsafe { Waiting::sit(node, Signal::new(waker), likeness) }
+        unsafe { Waiting::sit(node, Signal::new(waker, &node.state), likeness) }
     }
 
-    /// Puts another waker in place of the one that is registered: the signal leaves its slot, takes the new one, and sits
-    /// down again. `None`: the node has ended. The drop of the old waker is user code, and comes last.
+    /// Puts another waker in place of the one that is registered: the signal leaves, takes the new one, and sits down
+    /// again. `None`: the node has ended. The drop of the old waker is user code, and comes last.
     ///
     /// The caller goes on to hold the handle.
     #[cold]
     pub(crate) fn change(self, node: &Node, waker: Waker) -> Option<Waiting> {
         let signal = ManuallyDrop::new(self).leave()?;
         let likeness = Likeness::of(&waker);
-        // SAFETY: it sits in no slot, and no canceler saw it.
+        // SAFETY: it sits nowhere, and no canceler saw it.
         let free = unsafe { signal.as_ref() };
         // SAFETY: as above.
         let old = unsafe { free.take() };
         // SAFETY: as above.
         unsafe { free.put(waker) };
+        // SAFETY: as above.
+        unsafe { free.set_place(Place::Word(NonNull::from(&node.state))) };
         // SAFETY: as above.
         let waiting = unsafe { Waiting::sit(node, signal, likeness) };
         drop(old);
@@ -60,16 +63,18 @@ impl Waiting {
 
     /// # Safety
     ///
-    /// The signal sits in no slot, and is the caller's alone.
+    /// The signal says that it sits in the node's state, sits nowhere, and is the caller's alone.
     #[inline]
     unsafe fn sit(node: &Node, signal: NonNull<Signal>, waker: Likeness) -> Option<Waiting> {
-        // SAFETY: forwarded.
-        let fresh = unsafe { signal.as_ref() };
-        let placed = |seat| {
-            // SAFETY: ours, and not published: a try that failed published nothing.
-            unsafe { fresh.place(seat) };
+        let seated = match node.slots.is_calm().then(|| node.state.sit(signal.cast())) {
+            Some(Sit::Seated) => true,
+            Some(Sit::Ended) => false,
+            // SAFETY: forwarded.
+            Some(Sit::Busy(collided)) => unsafe { Waiting::sit_in_slot(node, signal, collided) },
+            // SAFETY: forwarded.
+            None => unsafe { Waiting::sit_in_slot(node, signal, false) },
         };
-        if node.slots.register(&node.state, Entry::new(Kind::Signal, signal), placed).is_ok() {
+        if seated {
             return Some(Waiting { signal, waker });
         }
         // SAFETY: it was never published.
@@ -77,24 +82,63 @@ impl Waiting {
         None
     }
 
-    /// Leaves the slot, once. The signal, if no canceler saw it: then it is the caller's alone.
+    /// The word of the state is not for this one; `collided`: somebody came in between.
+    ///
+    /// # Safety
+    ///
+    /// As for `sit`.
+    #[inline(never)]
+    unsafe fn sit_in_slot(node: &Node, signal: NonNull<Signal>, collided: bool) -> bool {
+        // SAFETY: forwarded.
+        let fresh = unsafe { signal.as_ref() };
+        let placed = |seat| {
+            // SAFETY: ours, and not published: a try that failed published nothing.
+            unsafe { fresh.set_place(Place::Slot(seat)) };
+        };
+        let seated = node.slots.register(&node.state, Entry::new(Kind::Signal, signal), placed).is_ok();
+        if collided {
+            // Not before a slot was used.
+            node.slots.collided();
+        }
+        seated
+    }
+
+    /// Leaves, once. The signal, if no canceler saw it: then it is the caller's alone.
     #[inline]
     fn leave(&self) -> Option<NonNull<Signal>> {
-        let entry = Entry::new(Kind::Signal, self.signal);
         // SAFETY: ours until we leave.
         let signal = unsafe { self.signal.as_ref() };
         // SAFETY: we are the owner.
-        let seat = unsafe { signal.seat() }.expect("it was published");
-        // SAFETY: the signal sits there, and only its owner makes it leave.
-        if unsafe { seat.leave_untagged(entry) } {
+        let left = match unsafe { signal.place() } {
+            // SAFETY: the handle that we lean on keeps the node.
+            Place::Word(state) => unsafe { state.as_ref() }.leave(self.signal.cast()),
+            // SAFETY: the signal sits there, and only we make it leave.
+            Place::Slot(seat) => unsafe { self.leave_slot(seat) },
+        };
+        if left {
             return Some(self.signal);
+        }
+        // SAFETY: a canceler has the waker; not touched again.
+        unsafe { Signal::retire(self.signal) };
+        None
+    }
+
+    /// False: a canceler has seen the signal.
+    ///
+    /// # Safety
+    ///
+    /// The signal sits there; called once.
+    #[inline]
+    unsafe fn leave_slot(&self, seat: Seat) -> bool {
+        let entry = Entry::new(Kind::Signal, self.signal);
+        // SAFETY: forwarded, and only its owner makes it leave.
+        if unsafe { seat.leave_untagged(entry) } {
+            return true;
         }
         // SAFETY: as above.
         let left = unsafe { seat.leave(entry) };
         debug_assert!(left.closed && !left.orphan, "whoever waits holds a handle");
-        // SAFETY: vacated, and not touched again.
-        unsafe { Signal::retire(self.signal) };
-        None
+        false
     }
 }
 

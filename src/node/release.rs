@@ -36,6 +36,7 @@ use crate::sync::{Ordering, fence, reclaim};
 use crate::value::Binding;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
+use std::task::Waker;
 
 /// What is still to be done.
 enum Step {
@@ -84,10 +85,10 @@ pub(super) unsafe fn orphan(node: NonNull<Node>) -> Orphans {
     // SAFETY: forwarded.
     let relay = unsafe { node.as_ref() };
     relay.canary.touch();
+    relay.attached.let_go();
     if relay.slots.is_virgin() {
         return Orphans::Nobody;
     }
-    relay.attached.let_go();
     let only = relay.slots.only();
     if let Some(only) = only.filter(|_| relay.is_done()) {
         // Past hoping, and with one entry at most, there is nothing to count: whoever finds the tag is the last.
@@ -367,8 +368,9 @@ unsafe fn finish(this: NonNull<Node>, agenda: &mut Agenda, graves: &mut Graves, 
         }
     } else {
         // SAFETY: nobody else can reach it.
-        let (cause, extra) = unsafe { dismantle(this) };
+        let (cause, waker, extra) = unsafe { dismantle(this) };
         told.garbage.extend(cause.map(Garbage::Cause));
+        told.garbage.extend(waker.map(Garbage::Waker));
         told.garbage.extend(extra.map(Garbage::Extra));
     }
     for parent in [counted, strong].into_iter().flatten() {
@@ -393,7 +395,7 @@ unsafe fn finish(this: NonNull<Node>, agenda: &mut Agenda, graves: &mut Graves, 
 /// # Safety
 ///
 /// The caller is the last to know it.
-unsafe fn dismantle(this: NonNull<Node>) -> (Option<Cause>, Option<Box<Extra>>) {
+unsafe fn dismantle(this: NonNull<Node>) -> (Option<Cause>, Option<Waker>, Option<Box<Extra>>) {
     // SAFETY: forwarded.
     let node = unsafe { this.as_ref() };
     node.trail.gone(|| node.is_done());
@@ -402,13 +404,16 @@ unsafe fn dismantle(this: NonNull<Node>) -> (Option<Cause>, Option<Box<Extra>>) 
     node.canary.kill();
     // SAFETY: forwarded.
     let cause = unsafe { node.state.take_cause() };
+    // A future that was forgotten: it will not leave.
+    // SAFETY: nobody has seen the signal, and nobody will.
+    let waker = node.state.forgotten().map(|signal| unsafe { Signal::dissolve(signal.cast()) });
     // SAFETY: it came from a box, and goes with the node.
     let extra = node.extra.map(|extra| unsafe { Box::from_raw(extra.as_ptr()) });
     // SAFETY: forwarded.
     unsafe { node.slots.free() };
     // SAFETY: as above, and its fields need no drop.
     unsafe { bury_memory(this.as_ptr()) };
-    (cause, extra)
+    (cause, waker, extra)
 }
 
 /// The same from the epoch: nobody is there to hear of a panic.

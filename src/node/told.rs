@@ -10,9 +10,11 @@ use crate::foreign::Foreign;
 use crate::hook::{Hook, Job};
 use crate::queue::Queue;
 use crate::shield::Shield;
+use crate::signal::Signal;
 use crate::state::Ended;
 use crate::trace::Ends;
 use crate::value::Binding;
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -60,6 +62,19 @@ impl Told {
             && self.hopeless.is_empty()
             && self.garbage.0.is_empty()
             && self.ends.is_empty()
+    }
+
+    /// Somebody waited for this end.
+    ///
+    /// # Safety
+    ///
+    /// The caller is pinned, and the waker is the caller's to take.
+    #[inline(never)]
+    pub(super) unsafe fn takes(&mut self, signal: NonNull<Signal>) {
+        // SAFETY: forwarded.
+        let signal = unsafe { signal.as_ref() };
+        // SAFETY: forwarded.
+        self.wakers.push(unsafe { signal.take() });
     }
 
     /// An end that came too late: its cause goes with what is told, for its drop is user code.

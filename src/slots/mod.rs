@@ -122,6 +122,20 @@ impl SlotList {
         seat
     }
 
+    /// Whether there are no desks: what is the owner's alone may be written to.
+    #[inline]
+    pub(crate) fn is_calm(&self) -> bool {
+        // ORDERING: Relaxed. A hint: nothing is looked at.
+        desks(self.table.load(Ordering::Relaxed)).is_none()
+    }
+
+    /// Threads have met at another word of the owner's. For whoever has registered since: desks behind a virgin slot would not be
+    /// found.
+    #[cold]
+    pub(crate) fn collided(&self) {
+        self.crowd(Crowd::Collided);
+    }
+
     /// Counts; past the limit it puts up the table.
     #[cold]
     fn crowd(&self, crowd: Crowd) {

@@ -206,7 +206,7 @@ fn who_comes_after_the_end_stands_up_unless_it_was_found() {
     use crate::state::Ended;
     let (owner, list) = (State::live(), SlotList::new());
     let first = enter(&list, &owner, 0);
-    let _ = owner.begin(Ended::own(Cause::from(crate::error::Error::Canceled)));
+    let _ = owner.begin(Ended::own(Cause::from(crate::error::Error::Canceled)), || ());
     assert!(list.register(&owner, entry(1), |_| {}).is_err());
     let [_, second] = &list.inline;
     assert!(!second.is_occupied() && !second.is_virgin());
