@@ -8,7 +8,6 @@ use ripcord::{
     CancelHandle, Context, Error,
     loom_support::{set_clock, turn},
 };
-
 use std::time::Duration;
 
 /// A context that ends so many nanoseconds after the start.

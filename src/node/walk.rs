@@ -1,4 +1,4 @@
-//! The way through a subtree: no recursion, no stack, no allocation.
+//! The way through a subtree: no recursion, no stack, no allocation of its own.
 //!
 //! Down by the entries of the slots, back up by `parent` and `seat`. Only a merged context, which has two ways up,
 //! needs a frame to remember which way the walk came.
