@@ -74,6 +74,45 @@ fn a_dropped_future_is_never_woken() {
 }
 
 #[test]
+fn who_waits_first_may_go_first_or_last() {
+    for first_goes in [false, true] {
+        let (ctx, handle) = Context::background().with_cancel();
+        let wakers: Vec<_> = (0..3).map(|_| Wakes::new()).collect();
+        let mut first = ctx.clone().into_done();
+        let mut second = ctx.done();
+        assert!(poll_with(&mut first, &wakers[0].1).is_pending());
+        assert!(poll_with(&mut second, &wakers[1].1).is_pending());
+        if first_goes {
+            drop(first);
+        } else {
+            drop(second);
+        }
+        // Where there is room now.
+        let mut third = ctx.clone().into_done();
+        assert!(poll_with(&mut third, &wakers[2].1).is_pending());
+        handle.cancel();
+        let counts: Vec<_> = wakers.iter().map(|(wakes, _)| wakes.count()).collect();
+        assert_eq!(counts, if first_goes { [0, 1, 1] } else { [1, 0, 1] });
+    }
+}
+
+/// Nobody will poll it or drop it: its waker goes with the context, which nobody keeps for it.
+#[test]
+fn a_forgotten_futures_waker_goes_with_its_context() {
+    let (parent, handle) = Context::background().with_cancel();
+    let (wakes, waker) = Wakes::new();
+    let held = parent.with_cancel();
+    let mut done = held.0.done();
+    assert!(poll_with(&mut done, &waker).is_pending());
+    drop(waker);
+    std::mem::forget(done);
+    drop(held);
+    assert_eq!(std::sync::Arc::strong_count(&wakes), 1);
+    handle.cancel();
+    assert_eq!(wakes.count(), 0);
+}
+
+#[test]
 fn many_waiters_are_all_woken_once() {
     let (ctx, handle) = Context::background().with_cancel();
     let over = ctx.with_value(1u8);
@@ -136,8 +175,11 @@ fn no_wake_is_lost_between_a_poll_and_a_cancel() {
 
 #[test]
 fn no_wake_is_lost_while_the_waker_changes() {
-    for _ in 0..stress(200) {
+    for round in 0..stress(200) {
         let (ctx, handle) = Context::background().with_cancel();
+        // The first who waits and the others wait in different places.
+        let mut other = ctx.done();
+        assert!(round % 2 == 0 || poll(&mut other).is_pending());
         let start = Barrier::new(2);
         let (mut done, mut last) = (ctx.done(), None);
         thread::scope(|scope| {
