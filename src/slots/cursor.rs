@@ -30,7 +30,8 @@ pub(crate) struct Position {
 enum Row {
     Inline,
     Desk,
-    Chain(NonNull<Block>),
+    /// With the slot of the next block that is as far on as the next one to look at here.
+    Chain(NonNull<Block>, Option<NonNull<Slot>>),
 }
 
 impl Position {
@@ -66,8 +67,7 @@ impl Position {
         }
         let passed = 1 + (address - place.slot.as_ptr().addr()) / size_of::<Slot>();
         // SAFETY: at most one behind the last of its row.
-        place.slot = unsafe { place.slot.add(passed) };
-        place.left -= passed;
+        unsafe { place.pass(passed) };
         place
     }
 
@@ -87,7 +87,24 @@ impl Position {
         self.left = unsafe { block.as_ref() }.size.slots();
         // SAFETY: forwarded.
         self.slot = unsafe { Block::slot(block, 0) };
-        self.row = Row::Chain(block);
+        // SAFETY: forwarded.
+        self.row = Row::Chain(block, unsafe { Block::expect(block) });
+    }
+
+    /// Goes on by so many slots of the row.
+    ///
+    /// # Safety
+    ///
+    /// So many are left.
+    #[inline]
+    unsafe fn pass(&mut self, count: usize) {
+        self.left -= count;
+        // SAFETY: at most one behind the last of the row.
+        self.slot = unsafe { self.slot.add(count) };
+        if let Row::Chain(_, Some(ahead)) = &mut self.row {
+            // SAFETY: the block ahead is as large.
+            *ahead = unsafe { ahead.add(count) };
+        }
     }
 
     /// Closes the next slot in which somebody sits. `None`: there is nobody any more who registered in time.
@@ -107,9 +124,12 @@ impl Position {
                     // Nor has anybody sat behind it.
                     return None;
                 }
-                self.left -= 1;
-                // SAFETY: at most one behind the last of the row.
-                self.slot = unsafe { self.slot.add(1) };
+                if let Row::Chain(_, Some(ahead)) = self.row {
+                    // SAFETY: a slot of the next block, which the caller protects.
+                    unsafe { ahead.as_ref() }.expect();
+                }
+                // SAFETY: one is left.
+                unsafe { self.pass(1) };
                 if let Some(met) = slot.close() {
                     return Some(met);
                 }
@@ -132,13 +152,11 @@ impl Position {
             // SAFETY: forwarded.
             Row::Desk => unsafe { self.shard(list) }.first(),
             // SAFETY: forwarded.
-            Row::Chain(block) => unsafe { Block::next(block) },
+            Row::Chain(block, _) => unsafe { Block::next(block) },
         };
         if let Some(block) = next {
             // SAFETY: forwarded.
             unsafe { self.enter(block) };
-            // SAFETY: forwarded.
-            unsafe { Block::expect(block) };
             return true;
         }
         // ORDERING: table (reader).
