@@ -14,6 +14,12 @@
 // Says what brings an item. No word of `loom`, which nobody who reads it turns on.
 #![cfg_attr(docsrs, doc(auto_cfg(hide(feature = "loom"))))]
 
+#[cfg(all(feature = "loom", feature = "metrics"))]
+compile_error!(
+    "the features `loom` and `shuttle` are for this repository's models, which count nothing: leave them out, or leave out \
+     `metrics`; name the features you want instead of `--all-features`"
+);
+
 mod base;
 mod bridge;
 pub mod budget;
