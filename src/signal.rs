@@ -12,9 +12,9 @@
 //!
 //! # Lost wake-ups
 //!
-//! A state word that takes a signal is live, and who ends it finds the signal there. Who has taken a slot looks at the context's state. It is live: then every canceler finds the signal, and its waker. It has
-//! ended: then the signal leaves the slot again, unless a canceler has found it, which will tell it. A later poll with the
-//! same waker has nothing to do.
+//! A state word that takes a signal is live, and who ends it finds the signal there. Who has taken a slot looks at the context's
+//! state. It is live: then every canceler finds the signal, and its waker. It has ended: then the signal leaves the slot again,
+//! unless a canceler has found it, which will tell it. A later poll with the same waker has nothing to do.
 
 use crate::slots::Seat;
 use crate::state::State;

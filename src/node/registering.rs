@@ -66,13 +66,13 @@ impl Waiting {
     /// The signal says that it sits in the node's state, sits nowhere, and is the caller's alone.
     #[inline]
     unsafe fn sit(node: &Node, signal: NonNull<Signal>, waker: Likeness) -> Option<Waiting> {
-        let seated = match node.slots.is_calm().then(|| node.state.sit(signal.cast())) {
-            Some(Sit::Seated) => true,
-            Some(Sit::Ended) => false,
+        // Where there are desks, nobody writes what all threads read.
+        let sat = if node.slots.is_calm() { node.state.sit(signal.cast()) } else { Sit::Busy(false) };
+        let seated = match sat {
+            Sit::Seated => true,
+            Sit::Ended => false,
             // SAFETY: forwarded.
-            Some(Sit::Busy(collided)) => unsafe { Waiting::sit_in_slot(node, signal, collided) },
-            // SAFETY: forwarded.
-            None => unsafe { Waiting::sit_in_slot(node, signal, false) },
+            Sit::Busy(collided) => unsafe { Waiting::sit_in_slot(node, signal, collided) },
         };
         if seated {
             return Some(Waiting { signal, waker });

@@ -265,7 +265,7 @@ impl Visitor for Undertaker<'_> {
 
     unsafe fn signal(&mut self, signal: NonNull<Signal>, first: bool) {
         // Whoever waits holds a handle. So this is a forgotten future, which is past waking, or what a bridge attached, which
-        // the last handle is just taking out. The waker is whose who tagged the slot first: ours.
+        // the last handle is just taking out. Its waker belongs to whoever tagged the slot first.
         if first {
             // SAFETY: forwarded.
             let signal = unsafe { signal.as_ref() };

@@ -29,8 +29,8 @@ pub(crate) struct Told {
     pub(super) ends: Ends<Cause>,
 }
 
-// SAFETY: all of it is claimed or given up, so nobody else's: functions that are Send, wakers,
-// values and causes that are Send and Sync. Nothing in it leans on a pin, or on a thread.
+// SAFETY: all of it is claimed or given up, so nobody else's: functions that are Send, wakers, values and causes that are Send
+// and Sync. Nothing in it leans on a pin, or on a thread.
 unsafe impl Send for Told {}
 
 /// Something whose drop is user code.
@@ -64,7 +64,7 @@ impl Told {
             && self.ends.is_empty()
     }
 
-    /// Somebody waited for this end.
+    /// Takes the waker of one who waited for this end.
     ///
     /// # Safety
     ///
