@@ -44,9 +44,11 @@ impl Counted {
         if self.cells.is_empty() {
             return Chain::new();
         }
+        let all = self.cells.take();
+        // Afterwards: an empty shelf that counts as full would stay empty.
         // ORDERING: none. A statistic that bounds the shelf roughly.
         self.len.store(0, Ordering::Relaxed);
-        self.cells.take()
+        all
     }
 
     /// Puts as much of a chain here as there is room for.
@@ -134,10 +136,8 @@ impl Pool {
     /// Sends everything home.
     pub(super) fn clear(&self) {
         for shelf in &self.shelves {
-            // ORDERING: none. A statistic, as above.
-            shelf.len.store(0, Ordering::Relaxed);
             // SAFETY: what is on a shelf is free.
-            unsafe { slab::take_back(shelf.cells.take()) };
+            unsafe { slab::take_back(shelf.take()) };
         }
     }
 }
