@@ -58,6 +58,7 @@ mod inspect {
     use crate::node::{Derived, Extra, HOPELESS, Node};
     use crate::sync::Ordering;
     use crate::trace::roll;
+    use std::ops::ControlFlow;
     use std::ptr::{self, NonNull};
 
     /// One node as it was when it was looked at.
@@ -97,14 +98,14 @@ mod inspect {
         roll::len()
     }
 
-    /// Every listed node, some of them more than once. `take` is called under a lock: it reads the line or does not, and
-    /// drops none.
-    pub(crate) fn each_line(mut take: impl FnMut(&dyn Fn() -> Line)) {
+    /// Every listed node, some of them more than once, until `take` has enough. It is called under a lock: it reads the line or
+    /// does not, and drops none.
+    pub(crate) fn each_line(mut take: impl FnMut(&dyn Fn() -> Line) -> ControlFlow<()>) {
         let now = clock::now();
         roll::each(|node| {
             // SAFETY: listed, and looked at under the lock: it has not left its place in the tree.
             let node = unsafe { node.cast::<Node>().as_ref() };
-            take(&|| node.line(now));
+            take(&|| node.line(now))
         });
     }
 

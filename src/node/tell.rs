@@ -30,6 +30,9 @@ use std::ptr::NonNull;
 /// How many tellings nest on one stack.
 const NESTED: usize = 4;
 
+/// The queue of the others goes back to the allocator, but for room for so many.
+const ROOM: usize = 16;
+
 thread_local! {
     static DEPTH: Cell<usize> = const { Cell::new(0) };
     static DEFERRED: RefCell<VecDeque<Told>> = const { RefCell::new(VecDeque::new()) };
@@ -58,12 +61,22 @@ impl Level {
     #[inline]
     fn leave(self, shield: &mut Shield) {
         if self.0 == 0 {
-            while let Some(next) = DEFERRED.try_with(|queue| queue.borrow_mut().pop_front()).ok().flatten() {
+            while let Some(next) = DEFERRED.try_with(|queue| next_of(&mut queue.borrow_mut())).ok().flatten() {
                 next.tell_now(shield);
             }
         }
         let _ = DEPTH.try_with(|cell| cell.set(self.0));
     }
+}
+
+/// The next in the queue; an empty one is made small.
+#[inline]
+fn next_of(queue: &mut VecDeque<Told>) -> Option<Told> {
+    let next = queue.pop_front();
+    if next.is_none() && queue.capacity() > ROOM {
+        queue.shrink_to(ROOM);
+    }
+    next
 }
 
 impl Told {
@@ -312,5 +325,32 @@ pub(super) unsafe fn left_seat(owner: NonNull<Node>, left: Left, shield: &mut Sh
         // SAFETY: forwarded.
         unsafe { release::entry_gone(owner, left, &mut told) };
         told.tell(shield);
+    }
+}
+
+#[cfg(all(test, not(feature = "loom")))]
+mod tests {
+    use super::{DEFERRED, NESTED, ROOM};
+    use crate::context::Context;
+
+    /// A context with this function ends.
+    fn end(function: impl FnOnce() + Send + 'static) {
+        let (ctx, handle) = Context::background().with_cancel();
+        let _ = ctx.after_func(function);
+        handle.cancel();
+    }
+
+    fn ends_many_within(levels: usize) {
+        if levels > 0 {
+            return end(move || ends_many_within(levels - 1));
+        }
+        (0..10_000).for_each(|_| end(|| ()));
+        assert!(DEFERRED.with_borrow(|queue| queue.len()) >= 10_000, "too deep for them to be told here");
+    }
+
+    #[test]
+    fn the_queue_of_a_wide_and_deep_nesting_goes_when_it_has_been_told() {
+        ends_many_within(NESTED);
+        assert!(DEFERRED.with_borrow(|queue| queue.is_empty() && queue.capacity() <= ROOM));
     }
 }

@@ -12,9 +12,13 @@ mod forks;
 #[cfg(not(feature = "loom"))]
 mod real;
 #[cfg(not(feature = "loom"))]
+mod sweep;
+#[cfg(not(feature = "loom"))]
 pub(crate) use forks::{Held, Turn, hold_at_forks};
 #[cfg(not(feature = "loom"))]
 pub(crate) use real::*;
+#[cfg(not(feature = "loom"))]
+pub(crate) use sweep::Sweep;
 
 #[cfg(feature = "loom")]
 pub(crate) mod explorer;

@@ -232,6 +232,20 @@ impl Chain {
         std::mem::replace(self, Chain::new())
     }
 
+    /// So many of these cells, or all of them. For a chain that counts.
+    pub(super) fn split(&mut self, most: usize) -> Chain {
+        if self.len <= most {
+            return self.take();
+        }
+        let mut part = Chain::new();
+        while part.len < most {
+            let Some(entry) = self.pop() else { break };
+            // SAFETY: out of this chain.
+            unsafe { part.push(entry) };
+        }
+        part
+    }
+
     /// The head of this chain, which [knows its tail](Self::push), on top of another one.
     #[cfg(not(feature = "loom"))]
     pub(super) fn onto(self, below: *mut Entry) -> *mut Entry {

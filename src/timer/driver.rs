@@ -13,14 +13,14 @@ use super::{Target, Timers};
 use crate::clock::{self, NEVER, Tick};
 use crate::config;
 use crate::shield::Shield;
-use crate::sync::{Ordering, thread};
+use crate::sync::{Ordering, Sweep, thread};
 use std::time::Duration;
 use std::{mem, ptr};
 
 /// Dead cells wait this long for the driver, if nobody arms there any more.
 const TIDY: u64 = 1_000_000_000;
 
-/// The next of many dead in heaps.
+/// The next of many dead in heaps, or of what lingers in the epoch.
 const TIDY_ON: u64 = 10_000_000;
 
 /// After a failed start, the next attempt is not made before this has passed.
@@ -124,6 +124,7 @@ impl<T: Target> Timers<T> {
     fn drive(&'static self, me: &'static Runner, seat: Seat) {
         let driver = &self.driver;
         let mut tidy_at = NEVER;
+        let mut sweep = Sweep::default();
         // The first thread comes from a pass.
         let mut passed = true;
         loop {
@@ -161,10 +162,11 @@ impl<T: Target> Timers<T> {
                 let untidy = left.untidy;
                 passed = true;
                 self.tell_wakers(left);
-                if untidy != Untidy::No && tidy {
+                let lingers = tidy && sweep.go_on();
+                if lingers || (untidy != Untidy::No && tidy) {
                     // ORDERING: none, as above.
                     driver.tidying.store(true, Ordering::Relaxed);
-                    let pause = if untidy == Untidy::Very { TIDY_ON } else { TIDY };
+                    let pause = if lingers || untidy == Untidy::Very { TIDY_ON } else { TIDY };
                     tidy_at = now.saturating_add(pause);
                 }
             } else {

@@ -1,10 +1,10 @@
 //! Where cells rest between two deadlines: a few with each thread, more with each shard, bounded both.
 //!
-//! A thread takes from itself first, then takes its shard's shelf whole, and a [slab](super::slab) of them last. A registrant
+//! A thread takes from itself first, then takes one of its shard's shelves whole, and a [slab](super::slab) of them last. A registrant
 //! that drains its shard keeps the dead it found, to use them first; the driver puts its dead on the shelf of the shard they came from,
 //! so that they return to the threads that arm there instead of being freed in bursts on a foreign thread.
 //!
-//! A thread that ends leaves its cells on that shelf too. Three cells share a cache line: if they went home to their slab, while its
+//! A thread that ends leaves its cells on those shelves too: it has to count them, so a shelf is short. Three cells share a cache line: if they went home to their slab, while its
 //! other cells still wait in the shard's queue, two threads that come next would fight for the lines of that slab (a third
 //! of a deadline's cost, when it was so).
 //!
@@ -18,33 +18,65 @@ use super::slab;
 use crate::sync::{AtomicUsize, Ordering};
 use std::ptr::NonNull;
 
-/// Cells that a shelf keeps at most; what comes beyond goes home. Half a megabyte.
-const SHELF_MAX: usize = 16_384;
+/// The shelves of a store, and the cells that each keeps, about: half a megabyte in all. What comes beyond goes home.
+///
+/// One long shelf would do for the cells, but whoever takes a shelf may end with it, and then counts what is left of it: after a
+/// burst, each thread that armed one deadline and ended paid for thousands of cells, more than for itself.
+#[cfg(not(feature = "loom"))]
+const SHELVES: (usize, usize) = (32, 512);
+#[cfg(feature = "loom")]
+const SHELVES: (usize, usize) = (1, 512);
 
 /// The store of a shard, and of the threads that arm there.
 pub(super) struct Pool {
-    shelf: Shelf,
-    /// Cells on the shelf, about.
+    shelves: [Counted; SHELVES.0],
+}
+
+/// A shelf that knows, about, how many cells are on it.
+struct Counted {
+    cells: Shelf,
     len: AtomicUsize,
+}
+
+impl Counted {
+    /// All that is on it.
+    fn take(&self) -> Chain {
+        if self.cells.is_empty() {
+            return Chain::new();
+        }
+        let all = self.cells.take();
+        // Afterwards: an empty shelf that counts as full would stay empty.
+        // ORDERING: none. A statistic that bounds the shelf roughly.
+        self.len.store(0, Ordering::Relaxed);
+        all
+    }
+
+    /// Puts as much of a chain here as there is room for.
+    fn fill(&self, chain: &mut Chain) {
+        // ORDERING: none, both; as in `take`.
+        let room = SHELVES.1.saturating_sub(self.len.load(Ordering::Relaxed));
+        let part = chain.split(room);
+        if !part.is_empty() {
+            self.len.fetch_add(part.len(), Ordering::Relaxed);
+            self.cells.push_chain(part);
+        }
+    }
 }
 
 impl Pool {
     pub(super) fn new() -> Self {
-        Pool { shelf: Shelf::new(), len: AtomicUsize::new(0) }
+        let empty = |_| Counted { cells: Shelf::new(), len: AtomicUsize::new(0) };
+        Pool { shelves: std::array::from_fn(empty) }
     }
 
     /// One free cell, from here or from a slab of them; the thread keeps what else was there.
     #[cold]
     pub(super) fn fetch(&self) -> NonNull<Entry> {
-        let mut shelved = self.shelf.take();
-        let (entry, rest) = match shelved.pop() {
-            Some(entry) => {
-                // ORDERING: none. A statistic that bounds the shelf roughly.
-                self.len.store(0, Ordering::Relaxed);
-                (entry, shelved)
-            }
-            None => slab::fetch(),
-        };
+        let shelved = self.shelves.iter().find_map(|shelf| {
+            let mut cells = shelf.take();
+            Some((cells.pop()?, cells))
+        });
+        let (entry, rest) = shelved.unwrap_or_else(slab::fetch);
         if let Err(rest) = local::stash(rest) {
             self.put_back(rest);
         }
@@ -57,21 +89,15 @@ impl Pool {
     ///
     /// Both sides have let go of the cells.
     pub(super) unsafe fn give(&self, mut chain: Chain) {
-        // ORDERING: none, both; as in `fetch`.
-        let room = SHELF_MAX.saturating_sub(self.len.load(Ordering::Relaxed));
-        let mut beyond = Chain::new();
-        while chain.len() > room {
-            let Some(entry) = chain.pop() else { break };
-            // SAFETY: out of the other chain.
-            unsafe { beyond.push(entry) };
-        }
-        if !beyond.is_empty() {
-            // SAFETY: forwarded.
-            unsafe { slab::take_back(beyond) };
+        for shelf in &self.shelves {
+            if chain.is_empty() {
+                return;
+            }
+            shelf.fill(&mut chain);
         }
         if !chain.is_empty() {
-            self.len.fetch_add(chain.len(), Ordering::Relaxed);
-            self.shelf.push_chain(chain);
+            // SAFETY: forwarded.
+            unsafe { slab::take_back(chain) };
         }
     }
 
@@ -104,15 +130,15 @@ impl Pool {
     #[cfg(all(test, feature = "loom"))]
     pub(super) fn len(&self) -> usize {
         // ORDERING: none. A statistic.
-        self.len.load(Ordering::Relaxed)
+        self.shelves.iter().map(|shelf| shelf.len.load(Ordering::Relaxed)).sum()
     }
 
     /// Sends everything home.
     pub(super) fn clear(&self) {
-        // ORDERING: none. A statistic, as above.
-        self.len.store(0, Ordering::Relaxed);
-        // SAFETY: what is on the shelf is free.
-        unsafe { slab::take_back(self.shelf.take()) };
+        for shelf in &self.shelves {
+            // SAFETY: what is on a shelf is free.
+            unsafe { slab::take_back(shelf.take()) };
+        }
     }
 }
 
@@ -280,7 +306,7 @@ mod local {
 #[cfg(all(test, not(feature = "loom")))]
 mod tests {
     use super::super::{cell::Chain, slab};
-    use super::{local, of};
+    use super::{Pool, local, of};
     use crate::sync::thread_index;
     use std::{iter, thread};
 
@@ -309,6 +335,37 @@ mod tests {
         assert!(kept <= local::SPARE && kept + more > local::SPARE, "{kept} kept, {more} refused");
     }
 
+    /// It counts them when it ends.
+    #[test]
+    fn after_a_burst_a_thread_takes_a_few_of_what_is_left() {
+        let store = Pool::new();
+        let mut burst = Chain::new();
+        while burst.len() < 10_000 {
+            let (first, mut rest) = slab::fetch();
+            for entry in iter::once(first).chain(iter::from_fn(|| rest.pop())) {
+                // SAFETY: just fetched.
+                unsafe { burst.push(entry) };
+            }
+        }
+        let all = burst.len();
+        // SAFETY: as above.
+        unsafe { store.give(burst) };
+        let one = || {
+            let mut taken = Chain::new();
+            for entry in iter::once(store.fetch()).chain(iter::from_fn(local::take)) {
+                // SAFETY: just fetched.
+                unsafe { taken.push(entry) };
+            }
+            let few = taken.len();
+            // SAFETY: as above.
+            unsafe { store.give(taken) };
+            few
+        };
+        let few = thread::scope(|scope| scope.spawn(one).join().expect("it takes some, and gives them back"));
+        assert!(few <= all / 8, "{few} of {all}");
+        store.clear();
+    }
+
     /// Another test's threads may have the same store, and be quicker: so it is tried again.
     #[test]
     fn a_thread_that_ends_leaves_its_cells_to_its_shard() {
@@ -324,15 +381,17 @@ mod tests {
             };
             let (index, cell, kept) = thread::spawn(keep).join().expect("it keeps a cell, and ends");
             let store = of(index);
-            let mut chain = store.shelf.take();
             let mut found = Chain::new();
             let mut among = false;
-            while let Some(entry) = chain.pop() {
-                among |= entry.addr() == cell;
-                // SAFETY: out of the other chain.
-                unsafe { found.push(entry) };
+            for shelf in &store.shelves {
+                let mut chain = shelf.take();
+                while let Some(entry) = chain.pop() {
+                    among |= entry.addr() == cell;
+                    // SAFETY: out of the other chain.
+                    unsafe { found.push(entry) };
+                }
             }
-            // SAFETY: off the shelf.
+            // SAFETY: off the shelves.
             unsafe { store.give(found) };
             kept && among
         };

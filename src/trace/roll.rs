@@ -19,6 +19,7 @@
 
 use crate::sync::{AtomicU64, ForkLock, MutexGuard, Ordering, shard_count, thread_index};
 use crossbeam_utils::CachePadded;
+use std::ops::ControlFlow;
 use std::ptr::{self, NonNull};
 use std::sync::LazyLock;
 
@@ -143,17 +144,20 @@ pub(crate) unsafe fn list(node: NonNull<()>, place: NonNull<Place>) {
     shard.listed.push(Listed { node, place });
 }
 
-/// Looks at every listed node, some of them more than once. A node that is listed or struck out meanwhile may be left out.
+/// Looks at every listed node, some of them more than once, until `look` says that it was enough. A node that is listed or struck
+/// out meanwhile may be left out.
 ///
 /// `look` runs under a lock that whoever makes or drops a context may wait for: it copies, and runs no user code.
-pub(crate) fn each(mut look: impl FnMut(NonNull<()>)) {
+pub(crate) fn each(mut look: impl FnMut(NonNull<()>) -> ControlFlow<()>) {
     for which in 0..ROLL.shards.len() {
         let mut below = usize::MAX;
         while below > 0 {
             let shard = lock(which);
             let from = below.min(shard.listed.len());
             below = from.saturating_sub(STRIDE);
-            shard.listed[below..from].iter().rev().for_each(|listed| look(listed.node));
+            if shard.listed[below..from].iter().rev().try_for_each(|listed| look(listed.node)).is_break() {
+                return;
+            }
         }
     }
 }

@@ -205,6 +205,32 @@ fn nothing_armed_nothing_wakes() {
     comes_to_rest(timers);
 }
 
+#[test]
+fn what_lingers_in_the_epoch_goes_while_the_driver_tidies() {
+    static FREED: AtomicUsize = AtomicUsize::new(0);
+    let retire = || {
+        for _ in 0..100_000 {
+            let free = |_: *mut ()| {
+                FREED.fetch_add(1, Ordering::Relaxed);
+            };
+            // SAFETY: nothing is there to be looked at, and nothing is freed.
+            unsafe { pin().retire(std::ptr::null_mut(), free) };
+        }
+    };
+    let pinned = pin();
+    std::thread::spawn(retire).join().expect("it retires, hands over what it has left, and ends");
+    drop(pinned);
+    // So many are counted, and the driver is told to tidy.
+    let timers = engine();
+    for _ in 0..128 {
+        drop(Handle::armed(timers, after(3_600_000)));
+    }
+    while FREED.load(Ordering::Relaxed) < 100_000 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    comes_to_rest(timers);
+}
+
 /// Returns when the driver has not woken up for longer than it waits before it tidies.
 fn comes_to_rest(timers: &Timers<Probe>) {
     let patience = Instant::now() + Duration::from_secs(60);
