@@ -5,6 +5,8 @@
 //! 1. The context of a stage is a child of the next one's: when a stage comes, those before it have come.
 //! 2. The lock is never held while a context is ended or a timer is stopped: both run other people's code.
 //! 3. A shutdown that has begun and is not over has a guard, and guards keep it: so its timers need not.
+//! 4. The parent's end reaches the first stage's context before the function that begins the shutdown. Whoever takes the lock
+//!    between the two writes the beginning down: context and report say the same. Who only looks leaves the telling to others.
 
 use super::report::{Reached, Report, Running};
 use super::roll::Roll;
@@ -26,11 +28,16 @@ struct Progress {
     began: Option<Tick>,
     /// The last stage that came is the last entry.
     stages: Vec<Reached>,
+    /// Written down by somebody who only looked, and to be told.
+    untold: Option<Written>,
     rolls: Vec<Arc<Roll>>,
     /// To the next stage.
     timer: Option<(CancelHandle, AfterFunc)>,
     over: Option<(Tick, Vec<Running>)>,
 }
+
+/// The last of the stages that came together, why, and when.
+type Written = (Stage, Cause, Tick);
 
 impl Progress {
     fn stage(&self) -> Option<Stage> {
@@ -40,6 +47,26 @@ impl Progress {
     /// When the budget is spent.
     fn limit(&self) -> Tick {
         self.began.map_or(clock::NEVER, |began| later(began, self.plan.budget))
+    }
+
+    /// Writes down the stage, and those that come with it.
+    fn write(&mut self, stage: Stage, cause: Option<Cause>) -> Written {
+        let now = clock::now();
+        let after = since(*self.began.get_or_insert(now), now);
+        let cause = cause.unwrap_or_else(|| {
+            let reason = self.stages.first().map_or_else(|| Cause::from(()), |first| first.cause.clone());
+            Cause::new(Overdue { stage, after, reason })
+        });
+        let running = self.running();
+        let mut last = stage;
+        loop {
+            let reached = Reached { stage: last, after, cause: cause.clone(), running: running.clone() };
+            self.stages.push(reached);
+            match last.next() {
+                Some(next) if self.plan.time_of(last).is_zero() => last = next,
+                _ => return (last, cause, now),
+            }
+        }
     }
 
     fn running(&self) -> Vec<Running> {
@@ -69,7 +96,15 @@ impl Shared {
         let cancel = abort.0.with_cancel();
         let drain = cancel.0.with_cancel();
         let stop = drain.0.with_cancel_from(parent);
-        let progress = Progress { plan, began: None, stages: Vec::new(), rolls: Vec::new(), timer: None, over: None };
+        let progress = Progress {
+            plan,
+            began: None,
+            stages: Vec::new(),
+            untold: None,
+            rolls: Vec::new(),
+            timer: None,
+            over: None,
+        };
         Shared {
             stages: [stop, drain, cancel, abort],
             over: Context::background().with_cancel(),
@@ -92,7 +127,13 @@ impl Shared {
     }
 
     fn lock(&self) -> MutexGuard<'_, Progress> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        if progress.stages.is_empty() {
+            if let Some(cause) = self.until(Stage::Stop).cause() {
+                progress.untold = Some(progress.write(Stage::Stop, Some(cause)));
+            }
+        }
+        progress
     }
 
     pub(super) fn until(&self, stage: Stage) -> &Context {
@@ -142,36 +183,28 @@ impl Shared {
 
     /// Comes to this stage, with those before it and those after it that have no time of their own. False: it had come.
     pub(super) fn come_to(self: &Arc<Shared>, stage: Stage, cause: Option<Cause>) -> bool {
-        let Some((last, cause, entered)) = self.enter_stage(stage, cause) else { return false };
-        // Whatever people's code does when it is told, the rest takes place: the next stage, then the end.
-        let _going = Going(self);
-        let _arm = Arm { shared: self, stage: last, entered };
-        self.stages[last as usize].1.cancel_cause(cause);
+        let untold = self.lock().untold.take();
+        if let Some(beginning) = untold {
+            self.tell(beginning);
+        }
+        let Some(entered) = self.enter_stage(stage, cause) else { return false };
+        self.tell(entered);
         true
     }
 
-    /// Writes down the stage, and the last of those that come with it.
-    fn enter_stage(&self, stage: Stage, cause: Option<Cause>) -> Option<(Stage, Cause, Tick)> {
+    fn enter_stage(&self, stage: Stage, cause: Option<Cause>) -> Option<Written> {
         let mut progress = self.lock();
         if progress.over.is_some() || progress.stage() >= Some(stage) {
             return None;
         }
-        let now = clock::now();
-        let after = since(*progress.began.get_or_insert(now), now);
-        let cause = cause.unwrap_or_else(|| {
-            let reason = progress.stages.first().map_or_else(|| Cause::from(()), |first| first.cause.clone());
-            Cause::new(Overdue { stage, after, reason })
-        });
-        let running = progress.running();
-        let mut last = stage;
-        loop {
-            let reached = Reached { stage: last, after, cause: cause.clone(), running: running.clone() };
-            progress.stages.push(reached);
-            match last.next() {
-                Some(next) if progress.plan.time_of(last).is_zero() => last = next,
-                _ => return Some((last, cause, now)),
-            }
-        }
+        Some(progress.write(stage, cause))
+    }
+
+    fn tell(self: &Arc<Shared>, (last, cause, entered): Written) {
+        // Whatever people's code does when it is told, the rest takes place: the next stage, then the end.
+        let _going = Going(self);
+        let _arm = Arm { shared: self, stage: last, entered };
+        self.stages[last as usize].1.cancel_cause(cause);
     }
 
     /// Sets the timer to the stage after this one, which was entered then.

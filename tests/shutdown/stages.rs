@@ -1,8 +1,9 @@
 //! The stages: their order, their causes, their times, and what skips them.
 
-use crate::common::{block_on, eventually, wait_for};
+use crate::common::{block_on, eventually, poll_with, wait_for, waker_fn};
 use ripcord::shutdown::{Overdue, Stage};
 use ripcord::{Context, Error, Shutdown};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 const LONG: Duration = Duration::from_secs(3600);
@@ -134,6 +135,33 @@ fn the_end_of_the_parent_begins_it_with_its_cause() {
     assert_eq!(shutdown.report().reason.unwrap().to_string(), "SIGINT");
     drop(guard);
     assert!(shutdown.wait().is_clean());
+}
+
+/// Wakers come before functions, and a function begins the shutdown: what is woken is already told why.
+#[test]
+fn who_sees_the_first_stage_come_by_the_parent_sees_it_in_the_report() {
+    for act in [false, true] {
+        let (signals, handle) = Context::background().with_cancel();
+        let shutdown = Shutdown::new(&signals, LONG);
+        let guard = shutdown.guard("work");
+        let (tell, told) = mpsc::channel();
+        let seen = shutdown.clone();
+        let waker = waker_fn(move || {
+            let looked = (seen.stage(), seen.report().reason.map(|reason| reason.to_string()), seen.begin("late"));
+            let advanced = act.then(|| seen.advance("second"));
+            tell.send((looked, advanced, ended(&seen))).unwrap();
+        });
+        let mut first = shutdown.until(Stage::Stop).done();
+        assert!(poll_with(&mut first, &waker).is_pending());
+        handle.cancel_cause("SIGINT");
+        let (looked, advanced, stages) = told.recv().unwrap();
+        assert_eq!(looked, (Some(Stage::Drain), Some("SIGINT".to_owned()), false));
+        assert_eq!(advanced, act.then_some(Some(Stage::Cancel)));
+        assert_eq!(stages, [true, true, act, false], "who comes to a stage tells of those before it, too");
+        assert_eq!(cause(&shutdown, Stage::Drain), "SIGINT");
+        drop(guard);
+        assert!(shutdown.wait().over);
+    }
 }
 
 #[test]
