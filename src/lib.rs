@@ -137,11 +137,11 @@ pub mod loom_support {
     }
 }
 
-/// To be called in the child of a `fork` that goes on without `exec`, if it leaves it to others to arm and to wait.
+/// To be called in the child of a `fork` that goes on without `exec`, if it only looks whether contexts have ended.
 ///
 /// The child has its parent's deadlines, but no timer thread; this starts one if there is anything to do for it. The first
-/// deadline that the child sets does the same, and so does the first `wait()`: this is for children that do neither, in particular
-/// for those that only poll, as an executor does. In any other process, and a second time, it does nothing.
+/// deadline that the child sets does the same, and so does the first wait, the first poll and the first registered function: this is
+/// for children that do none of these. In any other process, and a second time, it does nothing.
 ///
 /// A child that comes about past the C library's `fork` should call it before it has a second thread. What is lost there, and
 /// what a forked child does not get, is in [the limits](crate::docs::limits); the timer reports it to the

@@ -108,6 +108,34 @@ fn d8_a_child_that_comes_late_wakes_somebody_all_the_same() {
     wait_for(&before);
 }
 
+/// Whoever waits without blocking a thread starts the timer, too.
+#[test]
+fn d8_a_child_that_polls_or_leaves_a_function_has_the_deadlines_from_before() {
+    let _alone = alone();
+    fall_asleep();
+    let soon = || Context::background().with_timeout(Duration::from_millis(20));
+
+    let (before, _before) = soon();
+    let child = Child::running(|| assert_eq!(block_on(before.done()), Error::DeadlineExceeded));
+    assert!(child.succeeds());
+
+    // A poll that changes nothing is enough.
+    let (before, _before) = soon();
+    let mut done = before.done();
+    let (_wakes, waker) = Wakes::new();
+    assert!(poll_with(&mut done, &waker).is_pending());
+    let child = Child::running(|| eventually("the deadline", || poll_with(&mut done, &waker).is_ready()));
+    assert!(child.succeeds());
+
+    let (before, _before) = soon();
+    let child = Child::running(|| {
+        let tale = Tale::new();
+        before.after_func(tale.function());
+        eventually("the function", || tale.has_run());
+    });
+    assert!(child.succeeds());
+}
+
 /// Nor does a child have to arm or wait, if it says what it is.
 #[test]
 fn d8_a_child_that_says_so_has_the_deadlines_from_before() {

@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::error::Error;
-use crate::node::Waiting;
+use crate::node::{self, Waiting};
 use pin_project_lite::pin_project;
 use std::fmt;
 use std::mem::{forget, replace};
@@ -41,6 +41,7 @@ fn poll_end(ctx: &Context, waiting: &mut Option<Waiting>, cx: &mut task::Context
     if let Some(error) = node.err() {
         return Poll::Ready(error);
     }
+    node::are_awaited();
     // ORDERING: waker (writer). When this returns pending, the waker sits where the canceler will find it.
     // Copying a waker is user code: if it panics, nothing has changed.
     let registered = match waiting {

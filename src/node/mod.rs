@@ -45,7 +45,7 @@ pub(crate) use registering::{Waiting, hook, stop};
 pub(crate) use report::enlist;
 #[cfg(feature = "inspect")]
 pub(crate) use report::{Line, count_listed, each_line};
-pub(crate) use timers::timers;
+pub(crate) use timers::{are_awaited, timers};
 
 pub(crate) use spawn::{Origin, Plan, spawn, spawn_below, spawn_below_value, spawn_root};
 pub(crate) use tell::{drop_base, drop_handle, drop_values, run_now};

@@ -1,6 +1,6 @@
 //! Waiting for the end: a signal takes a seat in a node's state, or in its slots as hooks do.
 
-use super::{Node, tell};
+use super::{Node, are_awaited, tell};
 use crate::hook::{Hook, Job};
 use crate::signal::{Likeness, Place, Signal};
 use crate::slots::{Entry, Kind, Seat};
@@ -162,6 +162,7 @@ impl Node {
         if let Some(thing) = self.attached.thing() {
             return Some(thing);
         }
+        are_awaited();
         let (thing, waker) = make();
         let waiting = Waiting::register(self, waker)?;
         Some(self.attached.hang(thing, Box::new(waiting)))
@@ -182,6 +183,7 @@ pub(crate) unsafe fn hook<F>(node: NonNull<Node>, function: F) -> (NonNull<Hook>
 where
     F: FnOnce() + Send + 'static,
 {
+    are_awaited();
     let hook = Hook::new(function, Some(node.cast()));
     // SAFETY: forwarded.
     let node = unsafe { node.as_ref() };

@@ -61,19 +61,20 @@ impl Level {
     #[inline]
     fn leave(self, shield: &mut Shield) {
         if self.0 == 0 {
-            while let Some(next) = DEFERRED.try_with(|queue| next_of(&mut queue.borrow_mut())).ok().flatten() {
-                next.tell_now(shield);
+            let next = |queue: &mut VecDeque<Told>| if queue.is_empty() { None } else { next_of(queue) };
+            while let Some(told) = DEFERRED.try_with(|queue| next(&mut queue.borrow_mut())).ok().flatten() {
+                told.tell_now(shield);
             }
         }
         let _ = DEPTH.try_with(|cell| cell.set(self.0));
     }
 }
 
-/// The next in the queue; an empty one is made small.
-#[inline]
+/// The next in the queue, which is made small with the last.
+#[inline(never)]
 fn next_of(queue: &mut VecDeque<Told>) -> Option<Told> {
     let next = queue.pop_front();
-    if next.is_none() && queue.capacity() > ROOM {
+    if queue.is_empty() {
         queue.shrink_to(ROOM);
     }
     next
