@@ -191,10 +191,11 @@ impl State {
             pin();
             // ORDERING: end (writer), waker (reader): whoever waits there is ours to tell. On failure as for the first look.
             match self.0.compare_exchange(seen, ended.0, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => {
+                // By the pointer that was taken: the one seen before may be of somebody who was at the same address.
+                Ok(taken) => {
                     // ORDERING: meet, as above.
                     full_fence();
-                    return Begin::First(NonNull::new(seen));
+                    return Begin::First(NonNull::new(taken));
                 }
                 Err(now) => seen = now,
             }

@@ -167,7 +167,7 @@ mutants! {
         "node/registering.rs":
         "«unsafe { free.put(waker) };»" => "drop(waker); unsafe { free.put(Waker::noop().clone()) };";
     "waker: the end does not take along who waits in the word", ["m14_signal::first_poll"], "state.rs":
-        "return Begin::First(«NonNull::new(seen)»);" => "None";
+        "return Begin::First(«NonNull::new(taken)»);" => "None";
     "waker: it changes where whoever ends the state looks", ["m17_waker_change::second_poll_with_another_waker"],
         "node/registering.rs":
         "Place::Word(state) => «unsafe { state.as_ref() }.leave(self.signal.cast())»," =>
