@@ -238,11 +238,12 @@ impl State {
         self.0.compare_exchange(waiter.as_ptr(), ptr::null_mut(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// The waiter in the word of a context that is being taken apart: one that will never leave.
-    pub(crate) fn forgotten(&self) -> Option<Waiter> {
-        // ORDERING: Relaxed. The caller was the last owner and has acquired.
+    /// Takes the waiter out of the word of a context without handles: one that will never leave. Whoever ends the context may be
+    /// quicker, and have him.
+    pub(crate) fn take_forgotten(&self) -> Option<Waiter> {
+        // ORDERING: Relaxed. The caller had the last handle and has acquired; nobody comes any more.
         let word = self.0.load(Ordering::Relaxed);
-        if has_ended(word) { None } else { NonNull::new(word) }
+        NonNull::new(word).filter(|waiter| !has_ended(word) && self.leave(*waiter))
     }
 
     /// For whoever has just taken a seat, by a read-modify-write: whether the end may have come before. If not, whoever ends

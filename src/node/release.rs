@@ -36,7 +36,6 @@ use crate::sync::{Ordering, fence, reclaim};
 use crate::value::Binding;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::task::Waker;
 
 /// What is still to be done.
 enum Step {
@@ -166,19 +165,25 @@ unsafe fn settle(step: Step, told: &mut Told) {
     }
 }
 
-/// Counts whoever was tagged. True: nobody was, or they have all left meanwhile.
+/// Counts whoever was tagged, and lets a future go that was forgotten in the word. True: nobody was tagged, or they have all left
+/// meanwhile.
 ///
 /// # Safety
 ///
 /// The last handle of the node is gone, and [`orphan`] has said this; called once.
 unsafe fn abandon(node: NonNull<Node>, orphans: Orphans, told: &mut Told) -> bool {
     let occupied = match orphans {
-        Orphans::Nobody => return true,
+        Orphans::Nobody => None,
+        // It had ended: nobody waits in its word.
         Orphans::Counted => return false,
-        Orphans::Tagged(occupied) => occupied,
+        Orphans::Tagged(occupied) => Some(occupied),
     };
     // SAFETY: forwarded; they have not been counted.
     let relay = unsafe { node.as_ref() };
+    // SAFETY: taken out of the word, and nobody else had seen it.
+    let waker = relay.state.take_forgotten().map(|signal| unsafe { Signal::dissolve(signal.cast()) });
+    told.garbage.extend(waker.map(Garbage::Waker));
+    let Some(occupied) = occupied else { return true };
     // One that has ended is past hoping: its functions are called.
     if !relay.is_done() {
         // ORDERING: hope (both ends). Our count of 0 was written before; now look at what is above.
@@ -368,9 +373,8 @@ unsafe fn finish(this: NonNull<Node>, agenda: &mut Agenda, graves: &mut Graves, 
         }
     } else {
         // SAFETY: nobody else can reach it.
-        let (cause, waker, extra) = unsafe { dismantle(this) };
+        let (cause, extra) = unsafe { dismantle(this) };
         told.garbage.extend(cause.map(Garbage::Cause));
-        told.garbage.extend(waker.map(Garbage::Waker));
         told.garbage.extend(extra.map(Garbage::Extra));
     }
     for parent in [counted, strong].into_iter().flatten() {
@@ -395,7 +399,7 @@ unsafe fn finish(this: NonNull<Node>, agenda: &mut Agenda, graves: &mut Graves, 
 /// # Safety
 ///
 /// The caller is the last to know it.
-unsafe fn dismantle(this: NonNull<Node>) -> (Option<Cause>, Option<Waker>, Option<Box<Extra>>) {
+unsafe fn dismantle(this: NonNull<Node>) -> (Option<Cause>, Option<Box<Extra>>) {
     // SAFETY: forwarded.
     let node = unsafe { this.as_ref() };
     node.trail.gone(|| node.is_done());
@@ -404,16 +408,13 @@ unsafe fn dismantle(this: NonNull<Node>) -> (Option<Cause>, Option<Waker>, Optio
     node.canary.kill();
     // SAFETY: forwarded.
     let cause = unsafe { node.state.take_cause() };
-    // A future that was forgotten: it will not leave.
-    // SAFETY: nobody has seen the signal, and nobody will.
-    let waker = node.state.forgotten().map(|signal| unsafe { Signal::dissolve(signal.cast()) });
     // SAFETY: it came from a box, and goes with the node.
     let extra = node.extra.map(|extra| unsafe { Box::from_raw(extra.as_ptr()) });
     // SAFETY: forwarded.
     unsafe { node.slots.free() };
     // SAFETY: as above, and its fields need no drop.
     unsafe { bury_memory(this.as_ptr()) };
-    (cause, waker, extra)
+    (cause, extra)
 }
 
 /// The same from the epoch: nobody is there to hear of a panic.
