@@ -32,6 +32,31 @@ fn polls_again(name: &str, beside: bool) {
     });
 }
 
+/// It comes to sit elsewhere than it did, and goes from there.
+#[test]
+fn moves_from_a_slot_to_the_word() {
+    explore("M17 moves from a slot to the word", ALL, || {
+        let (ctx, handle) = root();
+        let other = waits_beside(&ctx);
+        let (old, new) = (Count::default(), Count::default());
+        let mut done = Box::pin(ctx.clone().into_done());
+        assert_eq!(done.as_mut().poll(&mut Task::from_waker(&old.waker())), Poll::Pending);
+        drop(other);
+        let waker = new.waker();
+        let (polled, ()) = both(
+            move || {
+                let polled = done.as_mut().poll(&mut Task::from_waker(&waker));
+                drop(done);
+                polled
+            },
+            move || handle.cancel(),
+        );
+        assert!(old.get() + new.get() <= 1, "one wake at most");
+        assert!(polled.is_ready() || old.get() == 0, "the old waker is gone");
+        assert!(ctx.is_done());
+    });
+}
+
 #[test]
 fn dropped_while_woken() {
     drops("M17 dropped while woken", false);

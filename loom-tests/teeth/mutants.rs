@@ -166,6 +166,9 @@ mutants! {
     "waker: another one does not come in its place", ["m17_waker_change::second_poll_with_another_waker"],
         "node/registering.rs":
         "«unsafe { free.put(waker) };»" => "drop(waker); unsafe { free.put(Waker::noop().clone()) };";
+    "waker: it says that it sits where it sat before", ["m17_waker_change::moves_from_a_slot_to_the_word"],
+        "node/registering.rs":
+        "«unsafe { free.set_place(Place::Word(NonNull::from(&node.state))) };»" => "";
     "waker: the end does not take along who waits in the word", ["m14_signal::first_poll"], "state.rs":
         "return Begin::First(«NonNull::new(taken)»);" => "None";
     "waker: it changes where whoever ends the state looks", ["m17_waker_change::second_poll_with_another_waker"],
