@@ -1,4 +1,4 @@
-//! A queue of claimed entries, threaded through the entries themselves: telling allocates nothing.
+//! A queue of claimed entries, threaded through the entries themselves: telling them allocates nothing.
 
 use crate::sync::UnsafeCell;
 use std::ptr::{self, NonNull};

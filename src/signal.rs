@@ -32,7 +32,7 @@ pub(crate) struct Signal {
     canary: Canary,
 }
 
-/// Where a signal sits.
+/// Where a signal sits. An occupied slot keeps its node, a state's word does not: the owner's handle does.
 #[derive(Copy, Clone)]
 pub(crate) enum Place {
     Word(NonNull<State>),
@@ -95,8 +95,8 @@ impl Signal {
     ///
     /// # Safety
     ///
-    /// The caller is pinned, and has ended the state with the signal in it or has tagged its slot first of all; or is the owner, and
-    /// nobody has done so or will. Called once for each waker that was put in.
+    /// The caller is pinned, and has ended the state with the signal in it or has tagged its slot first of all; or is the owner,
+    /// and nobody has done so or will. Called once for each waker that was put in.
     #[inline]
     pub(crate) unsafe fn take(&self) -> Waker {
         self.canary.touch();

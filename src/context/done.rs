@@ -17,7 +17,7 @@ use std::task::{self, Poll, ready};
 /// leaves like a child does.
 #[must_use = "futures do nothing unless polled"]
 pub struct Done<'a> {
-    // Before the context: a signal leaves its slot while the context is still held.
+    // Before the context: a signal leaves while the context is still held. In the state's word it does not keep it.
     waiting: Option<Waiting>,
     ctx: &'a Context,
 }
@@ -25,6 +25,7 @@ pub struct Done<'a> {
 /// Waits until its context ends, and owns it; made by [`Context::into_done`].
 #[must_use = "futures do nothing unless polled"]
 pub struct DoneOwned {
+    // Before the context, as above.
     waiting: Option<Waiting>,
     ctx: Context,
 }

@@ -47,7 +47,7 @@ mod real {
 
     struct Attached {
         thing: Thing,
-        /// Its drop takes the waker out of the slots. Touched by `let_go` alone.
+        /// Its drop takes the waker out of the state or the slots. Touched by `let_go` alone.
         waiting: UnsafeCell<Option<Thing>>,
     }
 

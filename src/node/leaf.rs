@@ -88,8 +88,7 @@ unsafe fn leave_plain(this: NonNull<Node>, bury: unsafe fn(*mut ())) -> bool {
     true
 }
 
-/// The common way out of a node that has values of its own, or that somebody waited for, or that had children: they have all
-/// left.
+/// The common way out of a node that has values of its own, or in whose slots somebody sat: they have all left.
 ///
 /// # Safety
 ///
