@@ -34,3 +34,17 @@ impl<T> Few<T> {
         self.first.is_none() && self.more.is_empty()
     }
 }
+
+#[cfg(all(test, not(feature = "loom")))]
+mod tests {
+    #[test]
+    fn who_comes_when_the_first_has_gone_is_last() {
+        let mut few = super::Few::default();
+        (0..3).for_each(|one| few.push(one));
+        let first = few.pop();
+        few.push(3);
+        let rest = std::iter::from_fn(|| few.pop());
+        assert!(first.into_iter().chain(rest).eq(0..4));
+        assert!(few.is_empty());
+    }
+}

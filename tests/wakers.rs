@@ -122,6 +122,8 @@ fn a_panic_of_the_replaced_wakers_drop_lost_the_next_registration() {
         touchy.drop.store(true, SeqCst);
         let (wakes, other) = Wakes::new();
         assert!(catch_unwind(AssertUnwindSafe(|| poll_with(&mut done, &other))).is_err());
+        drop(other);
+        assert_eq!(Arc::strong_count(&wakes), 1, "given back, after {changes} changes");
         assert!(poll_with(&mut done, &waker).is_pending());
         handle.cancel();
         assert_eq!(
