@@ -12,8 +12,9 @@
 //!
 //! # Invariants
 //!
-//! 1. While it is live, one waiter at a time comes and goes. The last handle takes one who was forgotten. The end takes whoever is
-//!    there, and nobody comes any more. From then on the word only gains PROPAGATED, and loses its cause when its node is taken apart.
+//! 1. While it is live, one waiter at a time comes and goes. The last handle takes one who was forgotten. The end takes whoever
+//!    is there, and nobody comes any more. From then on the word only gains PROPAGATED, and loses its cause when its node is
+//!    taken apart.
 //! 2. The pointer of an INHERITED word stays valid while its context lives: every context between it and the origin
 //!    keeps its parent alive by the slot it sits in, or by a counted reference.
 //! 3. Kind and cause are one word, so no observer sees one without the other, and racing cancels need no second step. So are the end
