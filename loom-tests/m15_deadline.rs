@@ -3,7 +3,7 @@
 //!
 //! The driver is a thread that makes one pass; its clock is an argument.
 
-use crate::support::{ALL, Count, both, explore_timed, preemptions, root, said, three};
+use crate::support::{ALL, Count, both, explore_timed, preemptions, root, said, three, waits_beside};
 use ripcord::{
     CancelHandle, Context, Error,
     loom_support::{set_clock, turn},
@@ -72,6 +72,17 @@ fn fired_as_one_that_had_a_child_goes() {
         drop(held.0.with_cancel());
         both(|| fire(5), move || drop(held));
         assert!(!parent.is_done());
+    });
+}
+
+/// The driver finds who waits in the word, who goes.
+#[test]
+fn fired_as_the_waiter_goes() {
+    explore_timed("M15 fired as the waiter goes", ALL, || {
+        let (ctx, _handle) = armed(5);
+        let waiter = waits_beside(&ctx);
+        both(|| fire(5), move || drop(waiter));
+        assert!(ctx.is_done());
     });
 }
 

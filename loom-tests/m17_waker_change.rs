@@ -109,3 +109,15 @@ fn changes_and_drops(name: &str, beside: bool) {
         assert!(old.get() + new.get() <= 1);
     });
 }
+
+/// By the walk through its parent.
+#[test]
+fn dropped_while_woken_through_the_parent() {
+    explore("M17 dropped while woken through the parent", ALL, || {
+        let (parent, handle) = root();
+        let (child, _own) = parent.with_cancel();
+        let waiter = waits_beside(&child);
+        both(move || handle.cancel(), move || drop(waiter));
+        assert!(child.is_done());
+    });
+}

@@ -108,6 +108,12 @@ fn has_ended(word: *mut ()) -> bool {
     addr_bits(word, KIND) != 0
 }
 
+/// Whether a word owns neither a cause nor a waiter.
+#[inline(always)]
+fn owns_nothing(word: *mut ()) -> bool {
+    word.addr() & INHERITED != 0 || strip(word, BITS).is_null()
+}
+
 impl State {
     pub(crate) fn live() -> State {
         State(AtomicPtr::new(ptr::null_mut()))
@@ -264,7 +270,7 @@ impl State {
         let word = self.0.load(Ordering::Relaxed);
         debug_assert!(has_ended(word), "propagated before it ended");
         let propagated = word.map_addr(|a| a | PROPAGATED);
-        if word.addr() & INHERITED != 0 || strip(word, BITS).is_null() {
+        if owns_nothing(word) {
             // Nobody writes anything else over a word that owns no cause: a store is enough.
             // ORDERING: propagated (writer). Release: a later canceler that returns early saw every mark below.
             self.0.store(propagated, Ordering::Release);
@@ -294,8 +300,7 @@ impl State {
     #[inline]
     pub(crate) fn is_bare(&self) -> bool {
         // ORDERING: Relaxed. As in `take_cause`.
-        let word = self.0.load(Ordering::Relaxed);
-        word.addr() & INHERITED != 0 || strip(word, BITS).is_null()
+        owns_nothing(self.0.load(Ordering::Relaxed))
     }
 
     /// Takes the cause out of a state whose context is being taken apart.
@@ -306,9 +311,10 @@ impl State {
     pub(crate) unsafe fn take_cause(&self) -> Option<Cause> {
         // ORDERING: Relaxed. The caller was the last owner and has acquired.
         let word = self.0.load(Ordering::Relaxed);
-        if self.is_bare() || !has_ended(word) {
+        if owns_nothing(word) {
             return None;
         }
+        debug_assert!(has_ended(word), "the last handle takes out who was forgotten");
         // It stays an ended word, without a share: a canceler that still looks goes on by. A read-modify-write, so that
         // the canceler's own, in `set_propagated`, comes before it or fails.
         let plain = ptr::without_provenance_mut(kind_bits(error_of(word.addr())) | PROPAGATED);

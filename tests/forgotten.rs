@@ -6,6 +6,7 @@ mod common;
 use common::*;
 use ripcord::Context;
 use std::mem::forget;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Nobody will poll it or drop it: its waker goes with the context, which nobody keeps for it.
@@ -56,6 +57,30 @@ fn a_forgotten_futures_waker_is_not_left_to_the_collector() {
     drop((parent, handle));
     drop(held);
     assert_eq!(Arc::strong_count(&wakes), 1);
+}
+
+/// A drop is user code.
+#[test]
+fn a_forgotten_futures_waker_may_panic_as_it_goes_and_the_rest_goes_too() {
+    struct Loud;
+    impl Drop for Loud {
+        fn drop(&mut self) {
+            panic!("loud");
+        }
+    }
+    let value = Arc::new(());
+    let held = Context::background().with_value(value.clone()).with_cancel();
+    let loud = Loud;
+    let waker = waker_fn(move || {
+        let _ = &loud;
+    });
+    let mut done = held.0.done();
+    assert!(poll_with(&mut done, &waker).is_pending());
+    forget(done);
+    drop(waker);
+    let panic = catch_unwind(AssertUnwindSafe(|| drop(held))).unwrap_err();
+    assert_eq!(panic.downcast_ref(), Some(&"loud"));
+    assert_eq!(Arc::strong_count(&value), 1);
 }
 
 /// Of the last handle and the end one has the waker. Of a future that is told of the end nobody gives the memory back, which tools
