@@ -158,15 +158,15 @@ impl Block {
         NonNull::new(unsafe { this.as_ref() }.next.load(Ordering::Acquire).cast())
     }
 
-    /// A walk comes to this block: the first slot of the next one, if that is as large, for the walk to ask the processor for
-    /// whoever sits there, slot by slot. Each is a cache miss in a large fan-out, and the locked instructions of the walk would take
-    /// them one after the other; all at once they wait for one another. The block behind the next is asked for here.
+    /// The first slot of the next block, if that is as large, for a walk that is at this one to ask the processor for whoever sits
+    /// there, slot by slot. Each is a cache miss in a large fan-out, and the locked instructions of the walk would take them one after
+    /// the other; all at once they wait for one another.
     ///
     /// # Safety
     ///
     /// As for `slots`.
     #[inline]
-    pub(super) unsafe fn expect(this: NonNull<Block>) -> Option<NonNull<Slot>> {
+    pub(super) unsafe fn ahead(this: NonNull<Block>) -> Option<NonNull<Slot>> {
         // Loads that decide nothing would only add interleavings to the models.
         if cfg!(feature = "loom") {
             return None;
@@ -174,16 +174,33 @@ impl Block {
         // SAFETY: forwarded.
         let next = unsafe { Block::next(this) }?;
         // SAFETY: forwarded: the chain is protected.
-        let block = unsafe { next.as_ref() };
-        // ORDERING: Relaxed, here and in `Slot::expect`. Nothing is looked at.
-        let beyond = block.next.load(Ordering::Relaxed);
-        for line in 0..4 {
-            prefetch(beyond.map_addr(|a| a + line * 64));
-        }
+        let size = unsafe { next.as_ref() }.size;
         // SAFETY: forwarded.
-        let alike = block.size == unsafe { this.as_ref() }.size;
+        let alike = size == unsafe { this.as_ref() }.size;
         // SAFETY: it has so many.
         alike.then(|| unsafe { Block::slot(next, 0) })
+    }
+
+    /// A walk comes to this block: asks the processor for the one behind the next.
+    ///
+    /// # Safety
+    ///
+    /// As for `slots`.
+    #[inline]
+    pub(super) unsafe fn expect(this: NonNull<Block>) {
+        // As in `ahead`.
+        if cfg!(feature = "loom") {
+            return;
+        }
+        // SAFETY: forwarded.
+        if let Some(next) = unsafe { Block::next(this) } {
+            // ORDERING: Relaxed, here and in `Slot::expect`. Nothing is looked at.
+            // SAFETY: forwarded: the chain is protected.
+            let beyond = unsafe { next.as_ref() }.next.load(Ordering::Relaxed);
+            for line in 0..4 {
+                prefetch(beyond.map_addr(|a| a + line * 64));
+            }
+        }
     }
 
     /// Gives a block back to the allocator.

@@ -88,7 +88,7 @@ impl Position {
         // SAFETY: forwarded.
         self.slot = unsafe { Block::slot(block, 0) };
         // SAFETY: forwarded.
-        self.row = Row::Chain(block, unsafe { Block::expect(block) });
+        self.row = Row::Chain(block, unsafe { Block::ahead(block) });
     }
 
     /// Goes on by so many slots of the row.
@@ -157,6 +157,8 @@ impl Position {
         if let Some(block) = next {
             // SAFETY: forwarded.
             unsafe { self.enter(block) };
+            // SAFETY: forwarded.
+            unsafe { Block::expect(block) };
             return true;
         }
         // ORDERING: table (reader).
