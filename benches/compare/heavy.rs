@@ -1,7 +1,7 @@
 //! The cells of rows where one measurement takes long or gives several figures: tails, calls during a fan-out, wake-ups,
 //! chains, churn.
 
-use super::table::{Cell, Effort, nothing, several};
+use super::table::{Cell, Effort, nothing, several, warm};
 use crate::support::{Contender, Timing, busy, chain_of, keep_pending, switches, together, wake_waiters};
 use std::collections::VecDeque;
 use std::fs;
@@ -122,13 +122,22 @@ fn calls_in_one_tree<C: Contender>(width: usize, call: Call) -> Vec<i64> {
 
 /// One cancel that wakes so many waiters, each on a child of its own: per waiter.
 pub(crate) fn wake<C: Contender>(waiters: usize) -> Option<Cell> {
-    Some(Box::new(move || wake_waiters::<C>(waiters).as_secs_f64() * 1e9 / waiters as f64))
+    Some(Box::new(warm(move || wake_waiters::<C>(waiters).as_secs_f64() * 1e9 / waiters as f64)))
 }
 
 /// A chain of so many levels, every level's handles kept: canceled from the top, then dropped from the top, per level, on a
 /// stack of so many bytes.
 pub(crate) fn chain<C: Contender>(depth: usize, stack: usize) -> [Option<Cell>; 2] {
-    several(move || {
+    several(measure_chain::<C>(depth, stack))
+}
+
+/// The same of a short one.
+pub(crate) fn short_chain<C: Contender>(depth: usize) -> [Option<Cell>; 2] {
+    several(warm(measure_chain::<C>(depth, BIG_STACK)))
+}
+
+fn measure_chain<C: Contender>(depth: usize, stack: usize) -> impl Fn() -> [f64; 2] {
+    move || {
         let deep = thread::Builder::new().stack_size(stack).spawn(move || {
             let levels = chain_of::<C>(depth);
             let start = busy();
@@ -140,7 +149,7 @@ pub(crate) fn chain<C: Contender>(depth: usize, stack: usize) -> [Option<Cell>; 
             [canceled - start, busy() - before].map(|spent| spent.as_secs_f64() * 1e9 / depth as f64)
         });
         deep.expect("a thread").join().expect("the stack is deep enough")
-    })
+    }
 }
 
 /// In bytes.

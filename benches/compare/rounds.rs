@@ -1,4 +1,5 @@
-//! Rows go round: every contender of a row in turn, every row in every round, and a probe of the machine about each.
+//! Rows go round: every contender of a row in turn, forwards in one round and backwards in the next, so that nobody always comes
+//! after the same one; every row in every round, and a probe of the machine about each.
 
 use super::table::{Effort, NAMES, Row};
 use crate::support::{busy, stay_on};
@@ -118,6 +119,7 @@ pub(crate) fn run(rows: Vec<Row>, effort: Effort) -> Vec<Line> {
             let before = probe(line.row.threads, span);
             let mut figures = [None; NAMES.len()];
             for turn in 0..NAMES.len() {
+                let turn = if number % 2 == 0 { turn } else { NAMES.len() - 1 - turn };
                 let who = (turn + number) % NAMES.len();
                 figures[who] = line.row.cells[who].as_mut().map(|cell| cell());
             }

@@ -32,9 +32,11 @@
 
 use super::cells::*;
 use super::golang::{self, go, go_figures};
-use super::heavy::{BIG_STACK, Call, SMALL_STACK, chain, during, grown, grown_by_pace, idle, pass_child, tail, wake};
+use super::heavy::{
+    BIG_STACK, Call, SMALL_STACK, chain, during, grown, grown_by_pace, idle, pass_child, short_chain, tail, wake,
+};
 use super::table::Target::{Most, Of, Ratio};
-use super::table::{Cell, Cells, Effort, Row, known, nothing, several, turned};
+use super::table::{Cell, Cells, Effort, Row, known, nothing, several, turned, warm};
 use super::timers::late;
 use crate::support::{Contender, FEW, MOTLEY, ParkingLot, Pingora, Ripcord, StdMutex, Tokio, keep_pending};
 use ripcord::Config;
@@ -77,6 +79,10 @@ fn several_of_go<const N: usize>(effort: Effort, request: String, scale: f64) ->
 fn once_of_go(effort: Effort, request: String, scale: f64) -> Option<Cell> {
     let [cell] = several_of_go(effort, request, scale);
     cell
+}
+
+fn warm_of_go(effort: Effort, request: String) -> Option<Cell> {
+    Some(Box::new(warm(once_of_go(effort, request, 1.0)?)))
 }
 
 pub(crate) fn stages(e: Effort) -> Vec<Stage> {
@@ -187,9 +193,8 @@ fn long(e: Effort) -> Vec<Row> {
     let ([derive_worst, derive], [cancel_worst, cancel]) = (calls(Call::Derive, "derive"), calls(Call::CancelSibling, "sibling"));
     let waiters = e.widest / 10;
     let [short_cancel, short_drop] = {
-        let four = each!(a_chain(1000.min(e.million), BIG_STACK));
-        let [ours, mutex, parking_lot, tokio] = four;
-        let go = [once_of_go(e, "chain 1000".into(), 1.0), None];
+        let [ours, mutex, parking_lot, tokio] = each!(short_chain(1000.min(e.million)));
+        let go = [warm_of_go(e, "chain 1000".into()), None];
         turned([ours, mutex, parking_lot, tokio, nothing(), go])
     };
     let [deep_cancel, deep_drop] = turned([
@@ -206,16 +211,12 @@ fn long(e: Effort) -> Vec<Row> {
         Row::new("P5/cancel", "cancel of a sibling in it, worst", "us", cancel_worst, &[]).threads(2).rounds(some),
         Row::new("P5/cancel99.99", "the same, p99.99", "us", cancel, &[Most(20.0)]).threads(2).rounds(some),
         Row::new("P6/1M", "cancel a parent of 1,000,000, per child", "ns", with_go(each!(fan_out_once(e.million)), per_child(once_of_go(e, format!("cancel {} 1", e.million), 1.0), e.million)), &[Ratio(0.4)]).rounds(few),
-        Row::new("P8", "wake 10,000 waiters, per waiter", "ns", with_go(each!(wake(waiters)), once_of_go(e, format!("wake {waiters}"), 1.0)), &[Ratio(0.5)]).rounds(some),
+        Row::new("P8", "wake 10,000 waiters, per waiter", "ns", with_go(each!(wake(waiters)), warm_of_go(e, format!("wake {waiters}"))), &[Ratio(0.5)]).rounds(some),
         Row::new("P13/1k", "cancel a chain of 1,000, per level", "ns", short_cancel, &[]).rounds(some * 3),
         Row::new("P13/1kd", "drop it, per level", "ns", short_drop, &[]).rounds(some * 3),
         Row::new("P13", "cancel a chain of 1,000,000, per level", "ns", deep_cancel, &[Ratio(0.5)]).rounds(few),
         Row::new("P13/d", "drop it, per level", "ns", deep_drop, &[Ratio(0.5)]).rounds(few),
     ]
-}
-
-fn a_chain<C: Contender>(depth: usize, stack: usize) -> [Option<Cell>; 2] {
-    chain::<C>(depth, stack)
 }
 
 fn window(time: Duration) {

@@ -134,6 +134,15 @@ fn fill(slice: Duration, work: &mut impl FnMut(u64) -> Duration) -> u64 {
     }
 }
 
+/// For work of less than a millisecond that is done once in a round: does it twice, and the second time counts. The first finds the
+/// caches as whoever ran before left them, which is not the same for all.
+pub(crate) fn warm<T>(mut work: impl FnMut() -> T) -> impl FnMut() -> T {
+    move || {
+        work();
+        work()
+    }
+}
+
 /// Cells of several rows that one run of `work` fills: whichever is asked first in a round runs it.
 pub(crate) fn several<const N: usize>(work: impl FnMut() -> [f64; N] + 'static) -> [Option<Cell>; N] {
     let shared = Rc::new(RefCell::new((work, [None; N])));

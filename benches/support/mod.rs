@@ -16,7 +16,7 @@ pub(crate) use motley::{FEW, MOTLEY};
 pub(crate) use record::{hardware, load, read, save, stem};
 pub(crate) use shapes::{cancel_trees, chain_of, keep_pending, wake_waiters};
 pub(crate) use svg::Svg;
-pub(crate) use threads::{busy, cores, spent, stay_on, stopwatch, switches, together, together_in};
+pub(crate) use threads::{busy, cores, spent, spent_by, stay_on, stopwatch, switches, together, together_in};
 pub(crate) use timing::{Pingora, Timing};
 
 use criterion::measurement::WallTime;

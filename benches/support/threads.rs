@@ -29,6 +29,15 @@ pub(crate) fn spent() -> Duration {
     clock(libc::CLOCK_PROCESS_CPUTIME_ID)
 }
 
+/// What another process has spent of all processors; nothing if it has ended.
+#[cfg(target_os = "linux")]
+pub(crate) fn spent_by(process: u32) -> Option<Duration> {
+    let mut which = 0;
+    // SAFETY: `which` is ours to write.
+    let failed = unsafe { libc::clock_getcpuclockid(process as libc::pid_t, &raw mut which) };
+    (failed == 0).then(|| clock(which))
+}
+
 /// Keeps the calling thread on one of the processors that it may use, counted round and round.
 #[cfg(target_os = "linux")]
 pub(crate) fn stay_on(nth: usize) {
@@ -84,6 +93,11 @@ pub(crate) fn busy() -> Duration {
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn spent() -> Duration {
     busy()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn spent_by(_: u32) -> Option<Duration> {
+    None
 }
 
 /// Runs `work(times)` on `count` threads at once, from the first start to the last end by the wall's clock: waiting for
