@@ -234,14 +234,19 @@ fn stand_up(seat: Seat, entry: Entry) -> Result<Seated, Closed> {
 
 #[inline(never)]
 fn sit_at_desk(desks: NonNull<Desk>, entry: Entry, placed: &mut impl FnMut(Seat)) -> Seat {
-    let index = sync::thread_index() % sync::shard_count();
     // SAFETY: in bounds; the table lives as long as the list.
-    let desk = unsafe { desk(desks, index) };
+    let desk = unsafe { desk(desks, desk::own()) };
     for slot in &desk.slots {
         let seat = Seat::beside(slot);
-        if matches!(slot.take(entry, || placed(seat)), Take::Taken) {
-            return seat;
+        match slot.take(entry, || placed(seat)) {
+            Take::Taken => return seat,
+            Take::Busy(false) => {}
+            Take::Busy(true) => desk::move_on(),
         }
     }
-    desk.shard.take(entry, placed).0
+    let (seat, crowd) = desk.shard.take(entry, placed);
+    if crowd == Crowd::Collided {
+        desk::move_on();
+    }
+    seat
 }

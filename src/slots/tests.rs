@@ -201,6 +201,35 @@ fn threads_that_collide_get_desks() {
 }
 
 #[test]
+fn who_meets_another_at_a_desk_goes_to_the_next_for_good() {
+    let (owner, list) = (State::live(), SlotList::new());
+    let first = enter(&list, &owner, 0);
+    (0..16).for_each(|_| list.collided());
+    let desks = desks(list.table.load(Ordering::Relaxed)).expect("a crowd");
+    let before = desk::own();
+    // SAFETY: in bounds; the list outlives it.
+    let slots = &unsafe { desk(desks, before) }.slots;
+    // Somebody takes the slot after it was looked at.
+    let mut another = Some(entry(1));
+    let seat = list.sit(entry(2), |_| {
+        if let Some(another) = another.take() {
+            assert!(matches!(slots[0].take(another, || {}), Take::Taken));
+        }
+    });
+    assert!(ptr::eq(seat.slot().as_ptr(), &slots[1]), "it sits where it was on its way to");
+    let after = desk::own();
+    assert_eq!(after, (before + 1) % sync::shard_count());
+    let alone = enter(&list, &owner, 3);
+    // SAFETY: as above.
+    assert!(ptr::eq(alone.slot().as_ptr(), &unsafe { desk(desks, after) }.slots[0]));
+    assert_eq!(desk::own(), after, "nobody was there");
+    let all = [(first, 0), (Seat::beside(&slots[0]), 1), (seat, 2), (alone, 3)];
+    all.into_iter().for_each(|(seat, number)| leave(seat, number));
+    // SAFETY: everybody has left.
+    unsafe { list.free() };
+}
+
+#[test]
 fn who_comes_after_the_end_stands_up_unless_it_was_found() {
     use crate::cause::Cause;
     use crate::state::Ended;
