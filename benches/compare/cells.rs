@@ -6,29 +6,36 @@ use crate::support::{Contender, Timing, Values, cancel_trees, stopwatch, togethe
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+/// Out of line, so that one thread and several run the same instructions at the same addresses: of a loop of one cycle that is a
+/// fifth.
+#[inline(never)]
+fn often(times: u64, one: impl Fn()) {
+    for _ in 0..times {
+        one();
+    }
+}
+
 pub(crate) fn child<C: Contender>(effort: Effort, count: usize) -> Option<Cell> {
     let parent = C::root();
-    per_time(effort, move |times| {
-        together::<C>(count, times, |times| (0..times).for_each(|_| drop(black_box(C::child(&parent)))))
+    per_time(effort.on(count), move |times| {
+        together::<C>(count, times, |times| often(times, || drop(black_box(C::child(&parent)))))
     })
 }
 
 pub(crate) fn timed<C: Contender>(effort: Effort, count: usize) -> Option<Cell> {
     let parent = C::root();
-    per_time(effort, move |times| together::<C>(count, times, |times| (0..times).for_each(|_| C::pass_timed(&parent))))
+    per_time(effort.on(count), move |times| {
+        together::<C>(count, times, |times| often(times, || C::pass_timed(&parent)))
+    })
 }
 
 pub(crate) fn look<C: Contender>(effort: Effort, count: usize) -> Option<Cell> {
     let parent = C::root();
     let child = C::child(&parent);
-    per_time(effort, move |times| {
+    per_time(effort.on(count), move |times| {
         // Captured, so that the parent is held as long as it is measured.
         let _ = &parent;
-        together::<C>(count, times, |times| {
-            for _ in 0..times {
-                black_box(C::is_done(&child));
-            }
-        })
+        together::<C>(count, times, |times| often(times, || _ = black_box(C::is_done(&child))))
     })
 }
 
@@ -46,7 +53,7 @@ pub(crate) fn fan_out_once<C: Contender>(width: usize) -> Option<Cell> {
 
 pub(crate) fn done<C: Contender>(effort: Effort, count: usize) -> Option<Cell> {
     let child = C::root();
-    per_time(effort, move |times| together::<C>(count, times, |times| (0..times).for_each(|_| C::pass_done(&child))))
+    per_time(effort.on(count), move |times| together::<C>(count, times, |times| often(times, || C::pass_done(&child))))
 }
 
 pub(crate) fn done_again<C: Contender>(effort: Effort) -> Option<Cell> {
@@ -55,9 +62,7 @@ pub(crate) fn done_again<C: Contender>(effort: Effort) -> Option<Cell> {
 }
 
 pub(crate) fn timer<T: Timing>(effort: Effort, count: usize) -> Option<Cell> {
-    per_time(effort, move |times| {
-        together_in(|work| T::inside(work), count, times, |times| (0..times).for_each(|_| T::pass()))
-    })
+    per_time(effort, move |times| together_in(|work| T::inside(work), count, times, |times| often(times, T::pass)))
 }
 
 pub(crate) fn push_back<C: Contender>(effort: Effort) -> Option<Cell> {

@@ -79,6 +79,12 @@ pub(crate) struct Effort {
 }
 
 impl Effort {
+    /// For rows of so many threads. Those that share processors do not end together, and what the last of them run alone is to weigh
+    /// little: a longer slice.
+    pub(crate) fn on(self, threads: usize) -> Effort {
+        Effort { slice: self.slice * threads.div_ceil(2) as u32, ..self }
+    }
+
     pub(crate) fn full() -> Effort {
         Effort {
             rounds: 31,
