@@ -2,8 +2,9 @@
 //! only goes down itself, through nodes that somebody else has marked.
 
 #[cfg(not(crossbeam_loom))]
-use crate::support::{Count, both};
-use crate::support::{explore, preemptions, root, three};
+use crate::support::Count;
+use crate::support::{both, explore, preemptions, root, three};
+use ripcord::loom_support;
 
 // Too large over the real collector's own steps.
 #[cfg(not(crossbeam_loom))]
@@ -27,6 +28,26 @@ fn above_and_below() {
             },
         );
         assert_eq!(calls.get(), 1);
+    });
+}
+
+/// What the upper says at the origin goes for the lower.
+#[test]
+fn below_as_above_is_through() {
+    explore("M8 below as above is through", preemptions(3, None), || {
+        let (top, upper) = root();
+        let (middle, lower) = top.with_cancel();
+        let (bottom, _own) = middle.with_cancel();
+        both(
+            // By a thread that has not seen the bottom yet: after it has let others go on, loom shows it nothing old that it has seen.
+            move || {
+                // As the middle has been marked, and before it looks up.
+                loom_support::linger(0b11);
+                lower.cancel();
+                assert!(bottom.is_done(), "the lower returned before the end");
+            },
+            || upper.cancel(),
+        );
     });
 }
 

@@ -107,6 +107,23 @@ fn fired_as_the_parent_ends_and_the_leaf_goes() {
     });
 }
 
+/// The driver has the reminder in hand, and comes when the parent, whose end the leaf has inherited, is gone.
+#[test]
+fn fired_as_all_go_from_the_leaf_up() {
+    explore_timed("M15 fired as all go from the leaf up", preemptions(3, None), || {
+        let (parent, handle) = root();
+        let held = parent.with_timeout(Duration::from_nanos(5));
+        both(
+            || fire(5),
+            move || {
+                handle.cancel();
+                drop(held);
+                drop((parent, handle));
+            },
+        );
+    });
+}
+
 #[test]
 fn born_as_the_parent_ends() {
     explore_timed("M15 born as its parent ends", ALL, || {

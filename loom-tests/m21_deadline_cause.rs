@@ -54,6 +54,18 @@ fn fires_as_it_goes() {
     });
 }
 
+/// What is below is walked, so the driver has a bit to set in the word that the owner takes the cause out of.
+#[test]
+fn fires_as_it_goes_and_had_a_child() {
+    explore_timed("M21 fires as it goes, had a child", preemptions(4, None), || {
+        let dropped = Dropped::default();
+        let held = budget(&dropped);
+        drop(held.0.with_cancel());
+        both(fire, move || drop(held));
+        assert_eq!(dropped.get(), 1, "given back once");
+    });
+}
+
 /// The owner takes the cause, and leaves the node to the canceler that has the reminder in hand.
 #[test]
 fn goes_as_its_parent_ends() {

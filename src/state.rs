@@ -7,7 +7,7 @@
 //! waiter                                live, and somebody waits in the word
 //! cause       | kind                    ended here; the word owns a share of the cause (null: the plain error)
 //! origin      | kind | INHERITED        ended by an ancestor; the word points to the state of the one that ended first
-//! ...         | PROPAGATED              the same, and so is everything below
+//! ...         | PROPAGATED              the same, and so is everything below, whoever has inherited this end too
 //! ```
 //!
 //! # Invariants
@@ -215,6 +215,24 @@ impl State {
         Begin::Again
     }
 
+    /// Whether the walk from where this end was inherited is over: it came by here, so everything below has ended too. For a context
+    /// that has ended.
+    ///
+    /// # Safety
+    ///
+    /// The caller has a handle on the context. Who found it in a slot may see it leave, and what is above it be freed.
+    pub(crate) unsafe fn is_propagated_above(&self) -> bool {
+        // ORDERING: Relaxed. The caller has seen the end: but for PROPAGATED the word is fixed.
+        let word = self.0.load(Ordering::Relaxed);
+        debug_assert!(has_ended(word), "asked before it ended");
+        word.addr() & INHERITED != 0 && {
+            // SAFETY: invariant 2: a handle keeps the context, and that keeps what is above it.
+            let origin = unsafe { &*strip(word, BITS).cast::<State>() };
+            // ORDERING: propagated (reader).
+            addr_bits(origin.0.load(Ordering::Acquire), PROPAGATED) != 0
+        }
+    }
+
     /// Lets somebody wait in the word. Whoever ends the context then has him to tell.
     ///
     /// | before  | after  | answer |
@@ -322,5 +340,34 @@ impl State {
         let word = self.0.swap(plain, Ordering::Relaxed);
         // SAFETY: the word owns a share, and nobody will ask for it again.
         Some(unsafe { Cause::from_word(word.map_addr(|a| a & !PROPAGATED)) })
+    }
+}
+
+#[cfg(all(test, not(feature = "loom")))]
+mod tests {
+    use super::{Begin, Ended, State};
+    use crate::cause::Cause;
+    use crate::error::Error;
+
+    /// As in a node: a word that names a state has its low bits for itself.
+    #[repr(align(16))]
+    struct Aligned(State);
+
+    #[test]
+    fn a_walk_that_is_over_is_known_all_the_way_down() {
+        let [Aligned(origin), Aligned(middle), Aligned(bottom)] = &[(); 3].map(|()| Aligned(State::live()));
+        let ends = |state: &State, ended| assert!(matches!(state.begin(ended, || ()), Begin::First(None)));
+        ends(origin, Ended::own(Cause::from(Error::Canceled)));
+        ends(middle, origin.bequest().unwrap());
+        ends(bottom, middle.bequest().unwrap());
+        let known = || {
+            [origin, middle, bottom].map(|state| {
+                // SAFETY: all three are here.
+                unsafe { state.is_propagated_above() }
+            })
+        };
+        assert_eq!(known(), [false; 3]);
+        origin.set_propagated();
+        assert_eq!(known(), [false, true, true], "nothing is above the origin");
     }
 }

@@ -234,3 +234,20 @@ fn g6_children_come_and_go_under_one_parent_while_others_are_canceled() {
     handle.cancel();
     assert_canceled(&root);
 }
+
+/// Each cancel would walk what is below it: five thousand million steps.
+#[test]
+fn a_chain_that_has_been_canceled_from_above_is_not_walked_again_from_each_level() {
+    within_a_minute(|| {
+        let mut levels = vec![Context::background().with_cancel()];
+        for above in 0..100_000 {
+            let next = levels[above].0.with_cancel();
+            levels.push(next);
+        }
+        levels[0].1.cancel_cause("above");
+        for (ctx, handle) in &levels {
+            handle.cancel();
+            assert_eq!(ctx.cause().map(|cause| cause.to_string()).as_deref(), Some("above"));
+        }
+    });
+}

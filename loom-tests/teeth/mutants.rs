@@ -75,11 +75,14 @@ mutants! {
         "Ok::<*mut (), *mut ()>(self.0.swap(ended.0, Ordering::AcqRel))";
     "propagated: a second cancel does not help",
         ["m02_two_cancels::both_return_after_the_end", "m08_helping::above_and_below"], "node/cancel.rs":
-        "let propagated = «matches!(begun, Begin::Propagated)»;" => "!matches!(begun, Begin::First(_))";
+        "«unsafe { self.state.is_propagated_above() }»" => "true";
+    "propagated: the origin is asked of a context that may have left", ["m15_deadline::fired_as_all_go_from_the_leaf_up"],
+        "node/cancel.rs":
+        "if «!matches!(by, By::Holder)» {" => "false";
     "propagated: said before everything below has ended", ["m02_two_cancels::both_return_after_the_end"],
         "node/cancel.rs":
-        "let propagated = «matches!(begun, Begin::Propagated)»;" => "{ if $BROKEN { self.state.set_propagated() } $OLD }";
-    "end: a cause that was taken out is written back", ["m03_leave::ended_child_leaves_with_its_cause"], "state.rs":
+        "Begin::First(_) => «false»," => "{ if $BROKEN { self.state.set_propagated() } $OLD }";
+    "end: a cause that was taken out is written back", ["m21_deadline_cause::fires_as_it_goes_and_had_a_child"], "state.rs":
         "let _ = «self.0.compare_exchange(word, propagated, Ordering::Release, Ordering::Relaxed)»;" =>
         "self.0.store(propagated, Ordering::Release); Ok::<*mut (), *mut ()>(word)";
 

@@ -2,9 +2,9 @@
 //!
 //! # Helping
 //!
-//! A node is PROPAGATED when everything below it has ended. A cancel that finds its node ended but not propagated walks
-//! the subtree itself, through nodes that somebody else marked too. So when any cancel returns, everything that was
-//! registered before it began has ended, and no canceler ever waits for another.
+//! A node is PROPAGATED when everything below it has ended: whoever has walked it says so, and that goes for all that inherited its
+//! end. A cancel that finds its node ended but not propagated walks the subtree itself, through nodes that somebody else marked too.
+//! So when any cancel returns, everything that was registered before it began has ended, and no canceler ever waits for another.
 
 use super::told::{Garbage, Told};
 use super::walk::{Visitor, walk};
@@ -24,6 +24,8 @@ use std::sync::Arc;
 pub(super) enum By {
     /// The driver, for the node's own reminder.
     Reminder,
+    /// Somebody who has a handle on the node.
+    Holder,
     Another,
 }
 
@@ -74,7 +76,7 @@ impl Node {
     pub(crate) fn end(&self, ended: Ended) {
         let mut told = Told::default();
         // SAFETY: a handle keeps the node.
-        unsafe { self.mark(ended, &mut told, By::Another) };
+        unsafe { self.mark(ended, &mut told, By::Holder) };
         told.tell_alone();
     }
 
@@ -82,8 +84,8 @@ impl Node {
     ///
     /// # Safety
     ///
-    /// The node stays alive: by a handle, or by a claim won under a pin that lasts. `By::Reminder`: the caller is the
-    /// driver, and that claim is of the node's reminder.
+    /// The node stays alive: by a handle, or by a claim won under a pin that lasts. `By::Holder`: it is a handle. `By::Reminder`: the
+    /// caller is the driver, and that claim is of the node's reminder.
     #[inline]
     pub(super) unsafe fn mark(&self, ended: Ended, told: &mut Told, by: By) {
         let mut pin = None;
@@ -115,7 +117,7 @@ impl Node {
                 told.ends.marked(|| ended.sort(), words);
                 trace::disarmed(NEVER, || self.fired(ended), clock::now);
                 // A reminder that surfaces is the owner's to let go: so a leaf that no canceler found has it to itself.
-                if matches!(by, By::Another) {
+                if !matches!(by, By::Reminder) {
                     self.disarm();
                 }
                 self.disown(told);
@@ -123,9 +125,23 @@ impl Node {
             // SAFETY: the state did not take it.
             Begin::Again | Begin::Propagated => unsafe { told.came_second(ended) },
         }
-        let propagated = matches!(begun, Begin::Propagated);
+        let propagated = match begun {
+            Begin::First(_) => false,
+            Begin::Again => self.is_propagated_above(by),
+            Begin::Propagated => true,
+        };
         // Where nobody has sat, nobody is who will not see the end: not worth the word PROPAGATED.
         !(propagated || self.slots.is_virgin())
+    }
+
+    /// Whether the walk is over by which this node's end was inherited; false also if we cannot ask.
+    fn is_propagated_above(&self, by: By) -> bool {
+        if !matches!(by, By::Holder) {
+            return false;
+        }
+        self.canary.touch();
+        // SAFETY: a handle, says the caller of the marking.
+        unsafe { self.state.is_propagated_above() }
     }
 
     /// A foreign parent that did not end the node is let go.

@@ -261,6 +261,12 @@ impl Node {
         self.extra.map(|extra| unsafe { &*extra.as_ptr().cast_const() })
     }
 
+    /// Whether it has, or was to have, a second parent.
+    #[inline]
+    fn is_merged(&self) -> bool {
+        self.extra().is_some_and(|extra| extra.kind == Derived::CancelFrom)
+    }
+
     /// One user handle more, made from a handle.
     #[inline]
     pub(crate) fn add_handle(&self) {

@@ -32,7 +32,7 @@ use crate::hook::Hook;
 use crate::shield::Shield;
 use crate::signal::Signal;
 use crate::slots::{Entry, Kind, Left, Seat};
-use crate::sync::{Ordering, fence, reclaim};
+use crate::sync::{Ordering, expect_beyond, fence, reclaim};
 use crate::value::Binding;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
@@ -312,6 +312,7 @@ impl Extra {
 unsafe fn finish(this: NonNull<Node>, agenda: &mut Agenda, graves: &mut Graves, told: &mut Told) {
     // SAFETY: forwarded.
     if let Some(parent) = unsafe { leave_chain(this, graves) } {
+        expect_beyond(this, parent);
         return count_down(parent, agenda);
     }
     // SAFETY: forwarded.

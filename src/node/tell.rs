@@ -193,7 +193,7 @@ pub(crate) unsafe fn run_now(node: NonNull<Node>, job: Job) {
     // SAFETY: forwarded.
     let node = unsafe { node.as_ref() };
     // SAFETY: forwarded.
-    unsafe { node.mark(bequest(node), &mut told, By::Another) };
+    unsafe { node.mark(bequest(node), &mut told, By::Holder) };
     told.tell(&mut shield);
     execute(job, config::callbacks().as_deref(), &mut shield);
     shield.finish();

@@ -1,7 +1,10 @@
 //! The way through a subtree: no recursion, no stack, no allocation of its own.
 //!
 //! Down by the entries of the slots, back up by `parent` and `seat`. Only a merged context, which has two ways up,
-//! needs a frame to remember which way the walk came.
+//! needs a frame to remember which way the walk came, if that was by the second.
+//!
+//! Most ways back are shorter. A node below whose last entry the walk goes down is not come back to: it is through with it. And of the
+//! others, the last one is remembered. So a chain is walked once, not down and up.
 //!
 //! # Why it is safe to look
 //!
@@ -13,13 +16,15 @@ use super::{Above, Extra, Node};
 use crate::hook::Hook;
 use crate::signal::Signal;
 use crate::slots::{Kind, Met, Position};
+use crate::sync::expect_beyond;
+use std::mem;
 use std::ptr::NonNull;
 
 /// What a walk is for.
 pub(super) trait Visitor {
     /// A node right below `under`: whether to walk through it.
     fn enter(&mut self, node: &Node, under: &Node) -> bool;
-    /// Everything below the node has been visited.
+    /// Everything below the node has been visited. Called for the root, and for merged contexts: the walk may meet those again.
     fn leave(&mut self, node: &Node);
     /// `first`: of all walks, this one met the signal first.
     ///
@@ -33,11 +38,22 @@ pub(super) trait Visitor {
     unsafe fn hook(&mut self, hook: NonNull<Hook>);
 }
 
+/// Where a walk goes on when it is through with what it came down to.
+#[derive(Copy, Clone)]
+enum Back {
+    /// Nowhere: it is through with everything below its base.
+    Out,
+    Here(NonNull<Node>, Position),
+    /// It is not known: up by `parent` and `seat`.
+    Up,
+}
+
 /// Where a walk goes on when it is through with a merged context.
 struct Frame {
     base: NonNull<Node>,
     at: NonNull<Node>,
     position: Position,
+    back: Back,
 }
 
 /// Visits everything below `root`, closing every slot in which somebody sits.
@@ -49,6 +65,7 @@ pub(super) unsafe fn walk(root: NonNull<Node>, visitor: &mut impl Visitor) {
     let mut frames: Vec<Frame> = Vec::new();
     let mut base = root;
     let mut at = root;
+    let mut back = Back::Out;
     // SAFETY: the caller keeps it.
     let mut position = Position::start(&unsafe { root.as_ref() }.slots);
     loop {
@@ -56,17 +73,25 @@ pub(super) unsafe fn walk(root: NonNull<Node>, visitor: &mut impl Visitor) {
         let node = unsafe { at.as_ref() };
         // SAFETY: pinned.
         let Some(Met { entry, first }) = (unsafe { position.close_next(&node.slots) }) else {
-            visitor.leave(node);
-            if at == base {
-                let Some(frame) = frames.pop() else { return };
-                Frame { base, at, position } = frame;
-                continue;
+            match mem::replace(&mut back, Back::Up) {
+                Back::Here(node, place) => (at, position) = (node, place),
+                Back::Up if at != base => {
+                    if node.is_merged() {
+                        visitor.leave(node);
+                    }
+                    let Above::Slot(parent) = node.above() else { unreachable!("it was found in a slot") };
+                    let seat = node.seat().expect("it was found in a slot");
+                    at = parent;
+                    // SAFETY: as above.
+                    position = Position::after(&unsafe { at.as_ref() }.slots, seat);
+                }
+                Back::Out | Back::Up => {
+                    // SAFETY: the root, or as above.
+                    visitor.leave(unsafe { base.as_ref() });
+                    let Some(frame) = frames.pop() else { return };
+                    Frame { base, at, position, back } = frame;
+                }
             }
-            let Above::Slot(parent) = node.above() else { unreachable!("it was found in a slot") };
-            let seat = node.seat().expect("it was found in a slot");
-            at = parent;
-            // SAFETY: as above.
-            position = Position::after(&unsafe { at.as_ref() }.slots, seat);
             continue;
         };
         match entry.kind() {
@@ -75,6 +100,16 @@ pub(super) unsafe fn walk(root: NonNull<Node>, visitor: &mut impl Visitor) {
                 // SAFETY: as above.
                 let below = unsafe { child.as_ref() };
                 if visitor.enter(below, node) {
+                    let mut from = at;
+                    if below.is_merged() {
+                        // It is come back to, to be left.
+                        back = Back::Up;
+                    } else if !position.is_at_end() {
+                        back = Back::Here(at, position);
+                        // No chain: nothing that could be asked for lies beyond.
+                        from = child;
+                    }
+                    expect_beyond(from, child);
                     at = child;
                     position = Position::start(&below.slots);
                 }
@@ -85,9 +120,8 @@ pub(super) unsafe fn walk(root: NonNull<Node>, visitor: &mut impl Visitor) {
                 // SAFETY: as above.
                 let below = unsafe { child.as_ref() };
                 if visitor.enter(below, node) {
-                    frames.push(Frame { base, at, position });
-                    base = child;
-                    at = child;
+                    frames.push(Frame { base, at, position, back });
+                    (base, at, back) = (child, child, Back::Out);
                     position = Position::start(&below.slots);
                 }
             }

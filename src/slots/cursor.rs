@@ -141,6 +141,13 @@ impl Position {
         }
     }
 
+    /// Whether nobody sits further on, as far as can be told at a glance.
+    #[inline]
+    pub(crate) fn is_at_end(&self) -> bool {
+        // SAFETY: a slot of the row.
+        matches!(self.row, Row::Inline) && self.left > 0 && unsafe { self.slot.as_ref() }.is_virgin()
+    }
+
     /// Goes on to the next row. False: there is none.
     ///
     /// # Safety

@@ -96,6 +96,8 @@ impl Bookmark {
 /// The models have no caches.
 pub(crate) fn prefetch(_: *mut ()) {}
 
+pub(crate) fn expect_beyond<T>(_: std::ptr::NonNull<T>, _: std::ptr::NonNull<T>) {}
+
 /// Models tidy when they say so: looks that decide nothing else would only add interleavings.
 pub(crate) fn tidies(_: impl FnOnce() -> bool) -> bool {
     TIDY.get()
