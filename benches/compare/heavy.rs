@@ -125,18 +125,18 @@ pub(crate) fn wake<C: Contender>(waiters: usize) -> Option<Cell> {
     Some(Box::new(warm(move || wake_waiters::<C>(waiters).as_secs_f64() * 1e9 / waiters as f64)))
 }
 
-/// A chain of so many levels, every level's handles kept: canceled from the top, then dropped from the top, per level, on a
-/// stack of so many bytes.
-pub(crate) fn chain<C: Contender>(depth: usize, stack: usize) -> [Option<Cell>; 2] {
+/// A chain of so many levels, every level's handles kept: canceled from the top, then dropped from the top, and both together, per
+/// level, on a stack of so many bytes.
+pub(crate) fn chain<C: Contender>(depth: usize, stack: usize) -> [Option<Cell>; 3] {
     several(measure_chain::<C>(depth, stack))
 }
 
 /// The same of a short one.
-pub(crate) fn short_chain<C: Contender>(depth: usize) -> [Option<Cell>; 2] {
+pub(crate) fn short_chain<C: Contender>(depth: usize) -> [Option<Cell>; 3] {
     several(warm(measure_chain::<C>(depth, BIG_STACK)))
 }
 
-fn measure_chain<C: Contender>(depth: usize, stack: usize) -> impl Fn() -> [f64; 2] {
+fn measure_chain<C: Contender>(depth: usize, stack: usize) -> impl Fn() -> [f64; 3] {
     move || {
         let deep = thread::Builder::new().stack_size(stack).spawn(move || {
             let levels = chain_of::<C>(depth);
@@ -146,7 +146,8 @@ fn measure_chain<C: Contender>(depth: usize, stack: usize) -> impl Fn() -> [f64;
             assert!(C::is_done(&levels[depth - 1]));
             let before = busy();
             drop(levels);
-            [canceled - start, busy() - before].map(|spent| spent.as_secs_f64() * 1e9 / depth as f64)
+            let (canceled, dropped) = (canceled - start, busy() - before);
+            [canceled, dropped, canceled + dropped].map(|spent| spent.as_secs_f64() * 1e9 / depth as f64)
         });
         deep.expect("a thread").join().expect("the stack is deep enough")
     }

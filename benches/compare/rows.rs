@@ -20,8 +20,9 @@
 //! * P11: a deadline of an hour moved 10 ms further; tokio: `Sleep::reset`.
 //! * P12: what 100k kept children added to the heap, bytes as asked for, divided: parent's share and timer included, with so
 //!   many other timers pending.
-//! * P13: a chain, every level's handles kept: canceled from the top, then dropped from the top, per level. We on a stack of
-//!   64 KiB, rivals on 256 MiB; the mutex recurses with its locks held, and is not asked for a million.
+//! * P13: a chain, every level's handles kept: canceled from the top, then dropped from the top, and both together, per level (Go
+//!   frees nothing within these: its collector does). We on a stack of 64 KiB, rivals on 256 MiB; the mutex recurses with its locks
+//!   held, and is not asked for a million.
 //! * P14: a look-up whose binding is the nth node from the leaf, cancelable nodes and values of four other types between;
 //!   among 49 types, each bound once: eight of them in turn, 14 to 98 nodes deep; absent: eight types bound nowhere,
 //!   in turn. Tokens hold no values.
@@ -192,14 +193,14 @@ fn long(e: Effort) -> Vec<Row> {
     let ([done_worst, done], [cause_worst, cause]) = (calls(Call::IsDone, "is_done"), calls(Call::Cause, "cause"));
     let ([derive_worst, derive], [cancel_worst, cancel]) = (calls(Call::Derive, "derive"), calls(Call::CancelSibling, "sibling"));
     let waiters = e.widest / 10;
-    let [short_cancel, short_drop] = {
+    let [short_cancel, short_drop, short_both] = {
         let [ours, mutex, parking_lot, tokio] = each!(short_chain(1000.min(e.million)));
-        let go = [warm_of_go(e, "chain 1000".into()), None];
+        let go = [warm_of_go(e, "chain 1000".into()), None, None];
         turned([ours, mutex, parking_lot, tokio, nothing(), go])
     };
-    let [deep_cancel, deep_drop] = turned([
+    let [deep_cancel, deep_drop, deep_both] = turned([
         chain::<Ripcord>(e.million, SMALL_STACK), nothing(), nothing(), chain::<Tokio>(e.million, BIG_STACK), nothing(),
-        [once_of_go(e, format!("chain {}", e.million), 1.0), None],
+        [once_of_go(e, format!("chain {}", e.million), 1.0), None, None],
     ]);
     vec![
         Row::new("P5/done", "is_done in a fan-out of 100k, worst", "us", done_worst, &[]).threads(2).rounds(some),
@@ -214,8 +215,10 @@ fn long(e: Effort) -> Vec<Row> {
         Row::new("P8", "wake 10,000 waiters, per waiter", "ns", with_go(each!(wake(waiters)), warm_of_go(e, format!("wake {waiters}"))), &[Ratio(0.5)]).rounds(some),
         Row::new("P13/1k", "cancel a chain of 1,000, per level", "ns", short_cancel, &[]).rounds(some * 3),
         Row::new("P13/1kd", "drop it, per level", "ns", short_drop, &[]).rounds(some * 3),
+        Row::new("P13/1kb", "both", "ns", short_both, &[]).rounds(some * 3),
         Row::new("P13", "cancel a chain of 1,000,000, per level", "ns", deep_cancel, &[Ratio(0.5)]).rounds(few),
         Row::new("P13/d", "drop it, per level", "ns", deep_drop, &[Ratio(0.5)]).rounds(few),
+        Row::new("P13/b", "both", "ns", deep_both, &[Ratio(0.5)]).rounds(few),
     ]
 }
 
