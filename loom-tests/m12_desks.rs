@@ -1,7 +1,7 @@
 //! M12: an owner gets crowded and puts up desks, while it is canceled. Who sits down at a desk in time is found there, through
 //! a table that may be younger than the walk; who comes too late finds the end.
 
-use crate::support::{ALL, both, explore, preemptions, root};
+use crate::support::{ALL, both, explore, preemptions, root, waits_beside};
 use ripcord::{CancelHandle, Context};
 
 type Child = (Context, CancelHandle);
@@ -28,6 +28,19 @@ fn desks_are_put_up_while_canceled() {
         let ((first, second), ()) = both(move || (ours.with_cancel(), ours.with_cancel()), || handle.cancel());
         assert!(first.0.is_done() && second.0.is_done(), "ended at birth, or reached");
         assert!(before.iter().all(|(ctx, _)| ctx.is_done()));
+    });
+}
+
+/// Those who wait collide at the word of the state, and only one of the owner's own slots is used.
+#[test]
+fn waiters_put_up_desks() {
+    explore("M12 waiters put up desks", preemptions(3, None), || {
+        let (parent, handle) = root();
+        let theirs = parent.clone();
+        drop(both(move || waits_beside(&theirs), || waits_beside(&parent)));
+        let (child, _own) = parent.with_cancel();
+        handle.cancel();
+        assert!(child.is_done(), "found, wherever it sits");
     });
 }
 

@@ -235,6 +235,31 @@ fn g6_children_come_and_go_under_one_parent_while_others_are_canceled() {
     assert_canceled(&root);
 }
 
+/// Those who wait may use the first of a context's slots alone, however often they get in each other's way.
+#[test]
+fn a_child_is_found_after_two_threads_have_waited_in_each_others_way() {
+    for _ in 0..stress(20) {
+        let (parent, handle) = Context::background().with_cancel();
+        let start = Barrier::new(2);
+        thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    start.wait();
+                    for _ in 0..stress(5_000) {
+                        assert!(poll(&mut parent.done()).is_pending());
+                    }
+                });
+            }
+        });
+        let (child, _own) = parent.with_cancel();
+        handle.cancel();
+        assert!(child.is_done(), "a cancel has returned");
+        let relay = parent.with_cancel();
+        drop((parent, handle));
+        assert_canceled(&relay.0);
+    }
+}
+
 /// Each cancel would walk what is below it: five thousand million steps.
 #[test]
 fn a_chain_that_has_been_canceled_from_above_is_not_walked_again_from_each_level() {

@@ -55,6 +55,9 @@ mutants! {
         "«addr_bits(seen, ORPHAN) != 0»" => "false";
 
     // chain, table, hint: overflow.
+    "table: desks are put up behind slots that nobody used",
+        ["m12_desks::waiters_put_up_desks", "m14_signal::two_waiters"], "slots/mod.rs":
+        "self.inline.iter().for_each(«Slot::spend»);" => "|_| ()";
     "chain: a block is unlinked without seals", ["m11_append::block_is_retired_while_another_comes"],
         "slots/shard.rs":
         "if let Some(taken) = «slots.iter().position(|slot| !slot.seal())» {" =>
@@ -156,7 +159,7 @@ mutants! {
         "Ok(Seated::Late) => «node.end_late(parent)»," => "";
     "meet: a waiter that was found late is given back", ["m25_meeting::a_waiter_that_comes_late_is_woken",
         "m25_meeting::a_late_waiter_changes_its_waker"], "node/registering.rs":
-        "let seated = «node.slots.register(&node.state, Entry::new(Kind::Signal, signal), placed).is_ok()»;" =>
+        "«node.slots.register(&node.state, Entry::new(Kind::Signal, signal), placed).is_ok()»" =>
         "matches!(node.slots.register(&node.state, Entry::new(Kind::Signal, signal), placed), Ok(crate::slots::Seated::InTime))";
     "meet: a function that was found late is called by its owner", ["m25_meeting::a_function_that_comes_late_is_called_once",
         "m11_append::block_goes_before_its_function_looks"], "node/registering.rs":
@@ -183,9 +186,6 @@ mutants! {
         "if «unsafe { seat.leave_untagged(entry) }» {
             return true;" =>
         "unsafe { seat.leave_untagged(entry) || { let _ = seat.leave(entry); true } }";
-    "table: desks are put up before a slot is used", ["m14_signal::two_waiters"], "node/registering.rs":
-        "let seated = «node.slots.register(&node.state, Entry::new(Kind::Signal, signal), placed).is_ok()»;" =>
-        "{ if $BROKEN && collided { node.slots.collided(); } $OLD }";
     "closed: a merge does not heed its other parent", ["m13_merge::merged_while_the_other_ends"], "node/spawn.rs":
         "«node.end(bequest(parent));»" => "let _ = bequest(parent);";
 

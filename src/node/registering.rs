@@ -95,12 +95,10 @@ impl Waiting {
             // SAFETY: ours, and not published: a try that failed published nothing.
             unsafe { fresh.set_place(Place::Slot(seat)) };
         };
-        let seated = node.slots.register(&node.state, Entry::new(Kind::Signal, signal), placed).is_ok();
         if collided {
-            // Not before a slot was used.
             node.slots.collided();
         }
-        seated
+        node.slots.register(&node.state, Entry::new(Kind::Signal, signal), placed).is_ok()
     }
 
     /// Leaves, once. The signal, if no canceler saw it: then it is the caller's alone.

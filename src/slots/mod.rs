@@ -129,8 +129,7 @@ impl SlotList {
         desks(self.table.load(Ordering::Relaxed)).is_none()
     }
 
-    /// Threads have met at another word of the owner's. For whoever has registered since: desks behind a virgin slot would not be
-    /// found.
+    /// Threads have met at another word of the owner's.
     #[cold]
     pub(crate) fn collided(&self) {
         self.crowd(Crowd::Collided);
@@ -149,6 +148,8 @@ impl SlotList {
             }
             return;
         }
+        // Who sits at a desk is looked for behind these, which those who collide elsewhere may not have used.
+        self.inline.iter().for_each(Slot::spend);
         let table: Box<[Desk]> = (0..sync::shard_count()).map(|_| Desk::new()).collect();
         let table = Box::into_raw(table);
         // ORDERING: table (writer).

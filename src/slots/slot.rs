@@ -214,6 +214,17 @@ impl Slot {
         self.0.load(Ordering::Relaxed).is_null()
     }
 
+    /// From now on somebody has sat here.
+    pub(crate) fn spend(&self) {
+        // ORDERING: Relaxed. Whoever relies on it sits behind the next edge (table), and meets by a fence of its own.
+        let _ = self.0.compare_exchange(
+            ptr::null_mut(),
+            ptr::without_provenance_mut(VACATED),
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+    }
+
     /// Tags an occupied slot ORPHAN; false if nobody sits here. Nobody can enter: the owner has no handle left.
     pub(crate) fn orphan(&self) -> bool {
         // ORDERING: vacate (reader): the owner may be freed on the strength of an empty slot.

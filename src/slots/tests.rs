@@ -230,6 +230,26 @@ fn who_meets_another_at_a_desk_goes_to_the_next_for_good() {
 }
 
 #[test]
+fn who_sits_at_a_desk_behind_one_inline_slot_is_found() {
+    let (owner, list) = (State::live(), SlotList::new());
+    let first = enter(&list, &owner, 0);
+    (0..16).for_each(|_| list.collided());
+    let second = enter(&list, &owner, 1);
+    let mut place = Position::start(&list);
+    // SAFETY: nobody else can reach the list.
+    let met = std::iter::from_fn(|| unsafe { place.close_next(&list) }).count();
+    assert_eq!(met, 2);
+    assert!(list.only().is_none(), "there are two");
+    assert_eq!(list.orphan(), 2);
+    for (number, seat) in [first, second].into_iter().enumerate() {
+        // SAFETY: it sits there, and nobody waits for its count.
+        let _ = unsafe { seat.leave(entry(number)) };
+    }
+    // SAFETY: everybody has left.
+    unsafe { list.free() };
+}
+
+#[test]
 fn who_comes_after_the_end_stands_up_unless_it_was_found() {
     use crate::cause::Cause;
     use crate::state::Ended;
