@@ -16,8 +16,8 @@
 //!    writes to nothing but the slots in which it finds somebody.
 //! 3. Who finds the end stands up again, unless a canceler has found it: then it is registered. But another canceler may have
 //!    gone by and returned: then the registrant sees to it that what sits there ends ([`Seated::Late`]).
-//! 4. Nothing behind an inline slot is used before that slot has been used, and a used slot never looks virgin again: the look
-//!    at one tells of all behind it.
+//! 4. Nothing behind an inline slot is used before that slot has been used, or spent for the desks; and then it never looks virgin
+//!    again: the look at one tells of all behind it.
 //!
 //! # Not here
 //!

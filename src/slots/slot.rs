@@ -3,8 +3,8 @@
 //! # States
 //!
 //! ```text
-//! 0                   never used
-//! VACATED             used before, free now
+//! 0                   never used, nor anything behind it
+//! VACATED             used before, or spent; free now
 //! SEALED              its block is being given back: not for taking
 //! entry               occupied
 //! entry | CLOSED      a canceler has found it here, and may still be looking when it has left
@@ -214,7 +214,7 @@ impl Slot {
         self.0.load(Ordering::Relaxed).is_null()
     }
 
-    /// From now on somebody has sat here.
+    /// From now on it looks used.
     pub(crate) fn spend(&self) {
         // ORDERING: Relaxed. Whoever relies on it sits behind the next edge (table), and meets by a fence of its own.
         let _ = self.0.compare_exchange(
