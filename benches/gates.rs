@@ -3,7 +3,8 @@
 //!
 //! Rows: P1 a child, created and dropped; P3 the same with a 30 s timeout; P6 a parent of 100 built,
 //! canceled and dropped, P6b the same without the cancel, so that the difference is the cancel; P7 a `done()` polled once
-//! and dropped; P9 a deadline with no parent, armed and released; P11 a deadline moved 10 ms further; P14 a value found at
+//! and dropped; P9 a deadline with no parent, armed and released; P11 a deadline moved 10 ms further; P13 a chain of 100 built,
+//! canceled and dropped from the top, P13b the same without the cancel; P14 a value found at
 //! depth 10, where four other types and cancelable nodes take turns above it, P14-1 at depth
 //! 1, P14-100 and P14-1000 deeper; P14-many one of eight types among 49, 14 to 98 deep, P14-none a type that is bound nowhere,
 //! from there; V2 a value bound on top of five others, and dropped, V2-child the same with a child of it.
@@ -81,6 +82,26 @@ fn p11(times: u64) {
         at += Duration::from_millis(10);
         assert!(black_box(&handle).reset_deadline(at));
     }
+}
+
+fn chain(times: u64, end: fn(&CancelHandle), expected: Option<Error>) {
+    for _ in 0..times {
+        let mut levels = vec![Context::background().with_cancel()];
+        for above in 0..99 {
+            let next = levels[above].0.with_cancel();
+            levels.push(next);
+        }
+        end(&levels[0].1);
+        assert_eq!(levels[99].0.err(), expected);
+    }
+}
+
+fn p13(times: u64) {
+    chain(times, CancelHandle::cancel, Some(Error::Canceled));
+}
+
+fn p13b(times: u64) {
+    chain(times, |_| (), None);
 }
 
 /// The key, and above it up to this depth cancelable nodes and values of so many other types in turn.
@@ -195,8 +216,9 @@ type Work = fn(u64);
 
 fn main() {
     #[rustfmt::skip]
-    let rows: [(&str, Work); 19] = [
-        ("P1", p1), ("P3", p3), ("P6", p6), ("P6b", p6b), ("P7", p7), ("P9", p9), ("P11", p11), ("P14", p14), ("P14-1", p14_1), ("P14-100", p14_100),
+    let rows: [(&str, Work); 21] = [
+        ("P1", p1), ("P3", p3), ("P6", p6), ("P6b", p6b), ("P7", p7), ("P9", p9), ("P11", p11), ("P13", p13), ("P13b", p13b),
+        ("P14", p14), ("P14-1", p14_1), ("P14-100", p14_100),
         ("P14-1000", p14_1000), ("P14-many", p14_many), ("P14-none", p14_none), ("V2", v2), ("V2-child", v2_child),
         ("T1", t1), ("T3", t3), ("T4", t4), ("T7", t7),
     ];
