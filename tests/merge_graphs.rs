@@ -149,14 +149,15 @@ fn each_edge_of_a_large_graph_is_walked_a_few_times() {
     const MANY: usize = 60_000;
     within_a_minute(|| {
         for (near, merged) in [(1, 0), (1, 50), (2, 100), (3, 10), (1_000, 30)] {
-            for order in 0..3 {
+            for order in 0..4 {
                 let random = &mut Random::new(near as u64);
                 let mut graph = graph(random, Shape { contexts: MANY, near, merged });
                 let mut all: Vec<_> = (0..MANY).collect();
                 match order {
                     0 => random.shuffle(&mut all),
                     1 => all.reverse(),
-                    _ => all.rotate_left(MANY / 2),
+                    2 => all.rotate_left(MANY / 2),
+                    _ => {}
                 }
                 for at in all {
                     graph.made[at].as_ref().unwrap().1.cancel_cause(oops(u32::try_from(at).unwrap()));
@@ -202,6 +203,26 @@ fn whoever_returns_finds_all_below_ended() {
                 }
             });
             assert_eq!(canceled.into_inner(), 33);
+        }
+    });
+}
+
+/// The walk comes to each level once down the chain and once from the far parent: it must know then that it was below.
+#[test]
+fn a_chain_whose_levels_all_have_one_far_parent_is_walked_twice() {
+    within_a_minute(|| {
+        let (far, handle) = Context::background().with_cancel();
+        let mut levels = vec![far.with_cancel()];
+        // They keep places free, for the far parent's walk would come to the lowest levels first.
+        let mut places: Vec<_> = (0..250_000).map(|_| far.with_cancel().0).collect();
+        for above in 0..places.len() {
+            places.pop();
+            let next = levels[above].0.with_cancel_from(&far);
+            levels.push(next);
+        }
+        handle.cancel_cause("far");
+        for (ctx, _) in &levels {
+            assert_eq!(ctx.cause().map(|cause| cause.to_string()).as_deref(), Some("far"));
         }
     });
 }
