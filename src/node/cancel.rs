@@ -4,6 +4,9 @@
 //!
 //! A node is PROPAGATED when everything below it has ended: whoever has walked it says so, and that goes for all that inherited its
 //! end. A cancel that finds its node ended but not propagated walks the subtree itself, through nodes that somebody else marked too.
+//! Who helps cannot say it at the origin, and says it at every node that it has been below: were the other stopped for long, each
+//! cancel further down would walk the same way again.
+//!
 //! So when any cancel returns, everything that was registered before it began has ended, and no canceler ever waits for another.
 
 use super::told::{Garbage, Told};
@@ -29,21 +32,38 @@ pub(super) enum By {
     Another,
 }
 
+/// Where a canceler goes from the node that it has marked.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum On {
+    Nowhere,
+    Down,
+    /// Somebody else has ended the node, and may be on the way below.
+    DownToHelp,
+}
+
 /// Marks what it meets, and takes whoever waits there.
-struct Canceler<'a> {
+struct Canceler<'a, const HELPS: bool> {
     told: &'a mut Told,
     /// What is inherited from the node that the walk is in, if it has met a child of it.
     under: *const Node,
     bequest: Option<Ended>,
 }
 
-impl Visitor for Canceler<'_> {
+impl<'a, const HELPS: bool> Canceler<'a, HELPS> {
+    fn new(told: &'a mut Told) -> Self {
+        Canceler { told, under: ptr::null(), bequest: None }
+    }
+}
+
+impl<const HELPS: bool> Visitor for Canceler<'_, HELPS> {
+    const LEAVES_ALL: bool = HELPS;
+
     #[inline]
     fn enter(&mut self, node: &Node, under: &Node) -> bool {
         if !ptr::eq(self.under, under) {
             (self.under, self.bequest) = (under, Some(bequest(under)));
         }
-        self.bequest.is_some_and(|ended| node.mark_here(ended, self.told, By::Another, || ()))
+        self.bequest.is_some_and(|ended| node.mark_here(ended, self.told, By::Another, || ()) != On::Nowhere)
     }
 
     #[inline]
@@ -89,21 +109,27 @@ impl Node {
     #[inline]
     pub(super) unsafe fn mark(&self, ended: Ended, told: &mut Told, by: By) {
         let mut pin = None;
-        let goes_on = self.mark_here(ended, told, by, || {
+        let on = self.mark_here(ended, told, by, || {
             pin.get_or_insert_with(reclaim::pin);
         });
-        if goes_on {
+        if on != On::Nowhere {
             let _pin = pin.unwrap_or_else(reclaim::pin);
-            // SAFETY: pinned; the caller keeps the root.
-            unsafe { walk(NonNull::from(self), &mut Canceler { told, under: ptr::null(), bequest: None }) };
+            let root = NonNull::from(self);
+            if on == On::Down {
+                // SAFETY: pinned; the caller keeps the root.
+                unsafe { walk(root, &mut Canceler::<false>::new(told)) };
+            } else {
+                // SAFETY: as above.
+                unsafe { walk(root, &mut Canceler::<true>::new(told)) };
+            }
         }
         told.ends.counted();
     }
 
-    /// Marks this node. True: somebody may sit in its slots, which are still to be walked. A cause that came second goes
+    /// Marks this node. Down: somebody may sit in its slots, which are still to be walked. A cause that came second goes
     /// with what is told: its drop is user code. `pin` is called before anybody is found who waits.
     #[inline]
-    fn mark_here(&self, ended: Ended, told: &mut Told, by: By, pin: impl FnMut()) -> bool {
+    fn mark_here(&self, ended: Ended, told: &mut Told, by: By, pin: impl FnMut()) -> On {
         self.canary.touch();
         // SAFETY: the caller keeps the node; the state is offered the end next.
         let words = Ends::heard(|| ended.sort(), || unsafe { self.words(ended) });
@@ -125,13 +151,13 @@ impl Node {
             // SAFETY: the state did not take it.
             Begin::Again | Begin::Propagated => unsafe { told.came_second(ended) },
         }
-        let propagated = match begun {
-            Begin::First(_) => false,
-            Begin::Again => self.is_propagated_above(by),
-            Begin::Propagated => true,
+        let (propagated, on) = match begun {
+            Begin::First(_) => (false, On::Down),
+            Begin::Again => (self.is_propagated_above(by), On::DownToHelp),
+            Begin::Propagated => (true, On::Nowhere),
         };
         // Where nobody has sat, nobody is who will not see the end: not worth the word PROPAGATED.
-        !(propagated || self.slots.is_virgin())
+        if propagated || self.slots.is_virgin() { On::Nowhere } else { on }
     }
 
     /// Whether the walk is over by which this node's end was inherited; false also if we cannot ask.

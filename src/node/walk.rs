@@ -4,7 +4,7 @@
 //! needs a frame to remember which way the walk came, if that was by the second.
 //!
 //! Most ways back are shorter. A node below whose last entry the walk goes down is not come back to: it is through with it. And of the
-//! others, the last one is remembered. So a chain is walked once, not down and up.
+//! others, the last one is remembered. So a chain is walked once, not down and up, unless the visitor leaves every node.
 //!
 //! # Why it is safe to look
 //!
@@ -22,9 +22,13 @@ use std::ptr::NonNull;
 
 /// What a walk is for.
 pub(super) trait Visitor {
+    /// Whether every node is left, not only where the walk has to: then it goes up again by all of them.
+    const LEAVES_ALL: bool = false;
+
     /// A node right below `under`: whether to walk through it.
     fn enter(&mut self, node: &Node, under: &Node) -> bool;
-    /// Everything below the node has been visited. Called for the root, and for merged contexts: the walk may meet those again.
+    /// Everything below the node has been visited. Called for the root, for merged contexts, as the walk may meet those again, and for
+    /// all if they are all to be left.
     fn leave(&mut self, node: &Node);
     /// `first`: of all walks, this one met the signal first.
     ///
@@ -56,6 +60,11 @@ struct Frame {
     back: Back,
 }
 
+#[inline(always)]
+fn is_left<V: Visitor>(_: &V, node: &Node) -> bool {
+    V::LEAVES_ALL || node.is_merged()
+}
+
 /// Visits everything below `root`, closing every slot in which somebody sits.
 ///
 /// # Safety
@@ -76,7 +85,7 @@ pub(super) unsafe fn walk(root: NonNull<Node>, visitor: &mut impl Visitor) {
             match mem::replace(&mut back, Back::Up) {
                 Back::Here(node, place) => (at, position) = (node, place),
                 Back::Up if at != base => {
-                    if node.is_merged() {
+                    if is_left(visitor, node) {
                         visitor.leave(node);
                     }
                     let Above::Slot(parent) = node.above() else { unreachable!("it was found in a slot") };
@@ -101,7 +110,7 @@ pub(super) unsafe fn walk(root: NonNull<Node>, visitor: &mut impl Visitor) {
                 let below = unsafe { child.as_ref() };
                 if visitor.enter(below, node) {
                     let mut from = at;
-                    if below.is_merged() {
+                    if is_left(visitor, below) {
                         // It is come back to, to be left.
                         back = Back::Up;
                     } else if !position.is_at_end() {
