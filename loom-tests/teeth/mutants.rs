@@ -84,7 +84,7 @@ mutants! {
         "if «!matches!(by, By::Holder)» {" => "false";
     "propagated: said before everything below has ended", ["m02_two_cancels::both_return_after_the_end"],
         "node/cancel.rs":
-        "Begin::First(_) => («false», On::Down)," => "{ if $BROKEN { self.state.set_propagated() } $OLD }";
+        "Begin::First(_) => «On::Down»," => "{ if $BROKEN { self.state.set_propagated() } $OLD }";
     "end: a cause that was taken out is written back", ["m21_deadline_cause::fires_as_it_goes_and_had_a_child"], "state.rs":
         "let _ = «self.0.compare_exchange(word, propagated, Ordering::Release, Ordering::Relaxed)»;" =>
         "self.0.store(propagated, Ordering::Release); Ok::<*mut (), *mut ()>(word)";
@@ -145,7 +145,7 @@ mutants! {
     "meet: no fence before a helper's look at the seats", ["m25_meeting::who_helps_meets_who_came_in_time"], "state.rs":
         "// ORDERING: meet, for whoever helps.\n        «full_fence();»" => "";
     "meet: a context with somebody in its slots ends as a leaf", ["m01_register::second_child"], "node/cancel.rs":
-        "if propagated || «self.slots.is_virgin()» { On::Nowhere }" => "true";
+        "if «self.slots.is_virgin()» { On::Nowhere }" => "true";
     "meet: who found the end stays", ["m14_signal::first_poll_beside_another"], "slots/mod.rs":
         "if «unsafe { seat.slot().as_ref() }.leave_untagged(entry)» {" => "false";
     "meet: who found the end stands up although it was found", ["m25_meeting::second_comer_cancels"], "slots/mod.rs":

@@ -151,13 +151,13 @@ impl Node {
             // SAFETY: the state did not take it.
             Begin::Again | Begin::Propagated => unsafe { told.came_second(ended) },
         }
-        let (propagated, on) = match begun {
-            Begin::First(_) => (false, On::Down),
-            Begin::Again => (self.is_propagated_above(by), On::DownToHelp),
-            Begin::Propagated => (true, On::Nowhere),
+        let on = match begun {
+            Begin::First(_) => On::Down,
+            Begin::Again if !self.is_propagated_above(by) => On::DownToHelp,
+            Begin::Again | Begin::Propagated => On::Nowhere,
         };
         // Where nobody has sat, nobody is who will not see the end: not worth the word PROPAGATED.
-        if propagated || self.slots.is_virgin() { On::Nowhere } else { on }
+        if self.slots.is_virgin() { On::Nowhere } else { on }
     }
 
     /// Whether the walk is over by which this node's end was inherited; false also if we cannot ask.

@@ -60,6 +60,7 @@ struct Frame {
     back: Back,
 }
 
+/// Whether the walk comes back to a node that it has been below.
 #[inline(always)]
 fn is_left<V: Visitor>(_: &V, node: &Node) -> bool {
     V::LEAVES_ALL || node.is_merged()
