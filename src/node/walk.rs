@@ -62,7 +62,7 @@ struct Frame {
 
 /// Whether the walk comes back to a node that it has been below.
 #[inline(always)]
-fn is_left<V: Visitor>(_: &V, node: &Node) -> bool {
+fn is_left<V: Visitor>(node: &Node) -> bool {
     V::LEAVES_ALL || node.is_merged()
 }
 
@@ -71,7 +71,7 @@ fn is_left<V: Visitor>(_: &V, node: &Node) -> bool {
 /// # Safety
 ///
 /// The calling thread is pinned, and something else than the pin keeps `root` alive, or had claimed it under the pin.
-pub(super) unsafe fn walk(root: NonNull<Node>, visitor: &mut impl Visitor) {
+pub(super) unsafe fn walk<V: Visitor>(root: NonNull<Node>, visitor: &mut V) {
     let mut frames: Vec<Frame> = Vec::new();
     let mut base = root;
     let mut at = root;
@@ -86,7 +86,7 @@ pub(super) unsafe fn walk(root: NonNull<Node>, visitor: &mut impl Visitor) {
             match mem::replace(&mut back, Back::Up) {
                 Back::Here(node, place) => (at, position) = (node, place),
                 Back::Up if at != base => {
-                    if is_left(visitor, node) {
+                    if is_left::<V>(node) {
                         visitor.leave(node);
                     }
                     let Above::Slot(parent) = node.above() else { unreachable!("it was found in a slot") };
@@ -111,7 +111,7 @@ pub(super) unsafe fn walk(root: NonNull<Node>, visitor: &mut impl Visitor) {
                 let below = unsafe { child.as_ref() };
                 if visitor.enter(below, node) {
                     let mut from = at;
-                    if is_left(visitor, below) {
+                    if is_left::<V>(below) {
                         // It is come back to, to be left.
                         back = Back::Up;
                     } else if !position.is_at_end() {

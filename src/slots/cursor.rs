@@ -118,12 +118,11 @@ impl Position {
     pub(crate) unsafe fn close_next(&mut self, list: &SlotList) -> Option<Met> {
         loop {
             while self.left > 0 {
-                // SAFETY: a slot of the row, which the caller protects.
-                let slot = unsafe { self.slot.as_ref() };
-                if matches!(self.row, Row::Inline) && slot.is_virgin() {
-                    // Nor has anybody sat behind it.
+                if self.is_at_end() {
                     return None;
                 }
+                // SAFETY: a slot of the row, which the caller protects.
+                let slot = unsafe { self.slot.as_ref() };
                 if let Row::Chain(_, Some(ahead)) = self.row {
                     // SAFETY: a slot of the next block, which the caller protects.
                     unsafe { ahead.as_ref() }.expect();
@@ -141,7 +140,7 @@ impl Position {
         }
     }
 
-    /// Whether nobody sits further on, as far as can be told at a glance.
+    /// Whether nobody sits further on, as far as can be told at a glance: behind a virgin slot nobody has.
     #[inline]
     pub(crate) fn is_at_end(&self) -> bool {
         // SAFETY: a slot of the row.
