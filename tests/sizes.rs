@@ -180,10 +180,7 @@ fn ending_a_deep_chain_allocates_nothing() {
 fn dropping_a_short_canceled_chain_takes_no_turn_of_the_collector() {
     warm_up();
     let drop_chain = || {
-        let mut levels = vec![Context::background().with_cancel()];
-        while levels.len() < 10 {
-            levels.push(levels[levels.len() - 1].0.with_cancel());
-        }
+        let levels = chain_of(10);
         levels[0].1.cancel();
         count(|| drop(levels))
     };

@@ -189,14 +189,6 @@ fn s5_o1_d5_g6_live_bytes_return_to_the_start_after_heavy_churn() {
 
 type Family = Vec<(Context, CancelHandle)>;
 
-fn chain(depth: usize) -> Family {
-    let mut levels = vec![Context::background().with_cancel()];
-    while levels.len() < depth {
-        levels.push(levels[levels.len() - 1].0.with_cancel());
-    }
-    levels
-}
-
 fn fan_out(width: usize) -> Family {
     let root = Context::background().with_cancel();
     let children: Vec<_> = (0..width).map(|_| root.0.with_cancel()).collect();
@@ -222,7 +214,7 @@ fn burst(build: fn(usize) -> Family, canceled: bool, top_first: bool) -> (isize,
 #[test]
 fn s5_what_a_burst_held_goes_with_it() {
     let _alone = alone();
-    for (shape, build) in [("chain", chain as fn(usize) -> Family), ("fan-out", fan_out)] {
+    for (shape, build) in [("chain", chain_of as fn(usize) -> Family), ("fan-out", fan_out)] {
         for (canceled, top_first) in [(false, false), (false, true), (true, false), (true, true)] {
             // Once is enough: a thread that the system keeps waiting under its pin holds up the collector, for a time.
             let mut tries = (0..3).map(|_| burst(build, canceled, top_first));
@@ -245,7 +237,7 @@ fn chain_with_causes(depth: usize) -> Family {
 #[test]
 fn s5_short_chains_do_not_pile_up() {
     let _alone = alone();
-    for (what, build) in [("plain", chain as fn(usize) -> Family), ("with causes", chain_with_causes)] {
+    for (what, build) in [("plain", chain_of as fn(usize) -> Family), ("with causes", chain_with_causes)] {
         let (before, rounds) = (settle(), stress(4_000));
         // The least of many: a thread that the system keeps waiting under its pin holds up the collector, for a time.
         let mut least = isize::MAX;

@@ -9,11 +9,10 @@ pub(crate) mod alone;
 pub(crate) mod child;
 pub(crate) mod early;
 pub(crate) mod live;
-#[cfg(target_os = "linux")]
 pub(crate) mod trap;
 pub(crate) mod watch;
 
-use ripcord::{Cause, Context, Error};
+use ripcord::{CancelHandle, Cause, Context, Error};
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -257,6 +256,15 @@ pub(crate) fn assert_ended(ctx: &Context, error: Error, cause: &str) {
     assert_eq!(poll(&mut ctx.done()), Poll::Ready(error), "done of {ctx:?}");
     assert_eq!(ctx.wait_timeout(Duration::ZERO), Some(error), "wait_timeout of {ctx:?}");
     assert_eq!(ctx.wait(), error, "wait of {ctx:?}");
+}
+
+/// A chain of so many levels, the topmost first.
+pub(crate) fn chain_of(levels: usize) -> Vec<(Context, CancelHandle)> {
+    let mut chain = vec![Context::background().with_cancel()];
+    while chain.len() < levels {
+        chain.push(chain[chain.len() - 1].0.with_cancel());
+    }
+    chain
 }
 
 #[track_caller]

@@ -2,7 +2,6 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::ffi::c_int;
 use std::sync::atomic::{
     AtomicBool, AtomicI64, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
@@ -19,10 +18,6 @@ static ROUND: AtomicUsize = AtomicUsize::new(0);
 static CAUGHT: AtomicUsize = AtomicUsize::new(0);
 /// Whom the trap is for: the timer's threads, known by their names, or those that have offered themselves.
 static FOR_TIMER: AtomicBool = AtomicBool::new(true);
-
-unsafe extern "C" {
-    fn prctl(option: c_int, ...) -> c_int;
-}
 
 thread_local! {
     static OFFERED: Cell<bool> = const { Cell::new(false) };
@@ -69,14 +64,25 @@ pub(crate) struct Trap;
 
 impl Trap {
     fn is_for_me() -> bool {
-        if !FOR_TIMER.load(Relaxed) {
-            return OFFERED.get();
+        if FOR_TIMER.load(Relaxed) { Trap::is_on_timer() } else { OFFERED.get() }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn is_on_timer() -> bool {
+        use std::ffi::c_int;
+        unsafe extern "C" {
+            fn prctl(option: c_int, ...) -> c_int;
         }
         const PR_GET_NAME: c_int = 16;
         let mut name = [0_u8; 16];
         // SAFETY: it writes so many bytes.
         let named = unsafe { prctl(PR_GET_NAME, name.as_mut_ptr()) } == 0;
         named && name.starts_with(b"ripcord-timer")
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn is_on_timer() -> bool {
+        panic!("threads tell their names on Linux")
     }
 
     fn step() {
