@@ -61,9 +61,10 @@ impl Line {
         median(self.counting().filter_map(|round| Some(round.figures[0]? / round.figures[who]?)))
     }
 
-    /// The best rival, and our ratio to it.
+    /// The best sound rival, and our ratio to it.
     pub(crate) fn best(&self) -> Option<(usize, f64)> {
-        let rivals = (1..NAMES.len()).filter_map(|who| Some((who, self.median(who)?)));
+        let sound = (1..NAMES.len()).filter(|who| self.row.unsound != Some(*who));
+        let rivals = sound.filter_map(|who| Some((who, self.median(who)?)));
         let (who, _) = rivals.min_by(|one, other| one.1.total_cmp(&other.1))?;
         Some((who, self.ratio(who)?))
     }

@@ -15,8 +15,9 @@
 //! * P9: a deadline of 5 minutes with no parent, armed and released, with so many others pending 4 to 14 minutes ahead; tokio:
 //!   a `timeout` polled once, on a runtime whose one worker drives the timer; pingora: its `fast_timeout`, the same.
 //! * P10: 100k deadlines spread over a second, each calling a function (contexts) or a waker (futures) that reads the clock;
-//!   processor time is that of the whole process in that second. tokio's and pingora's windows are theirs. Ours also with a
-//!   million, to see what the one thread that fires them has left.
+//!   processor time is that of the whole process in that second. tokio's and pingora's windows are theirs; pingora fires
+//!   early, so it is shown and not compared with. Without a window: ours and those that have none. Ours also with a million, to see
+//!   what the one thread that fires them has left.
 //! * P11: a deadline of an hour moved 10 ms further; tokio: `Sleep::reset`.
 //! * P12: what 100k kept children added to the heap, bytes as asked for, divided: parent's share and timer included, with so
 //!   many other timers pending.
@@ -237,7 +238,7 @@ fn default_window() {
 #[rustfmt::skip]
 fn firing(e: Effort) -> Vec<Row> {
     fn nothing_to_do() {}
-    let go = match golang::version(e) {
+    let go = || match golang::version(e) {
         Some(_) => {
             let mut figures = go_figures::<4>(format!("late {} {}", e.widest, e.while_.as_nanos()));
             several(move || { let [mean, p99, processor, early] = figures(); [mean / 1e3, p99 / 1e3, processor / 1e9, early] })
@@ -247,21 +248,23 @@ fn firing(e: Effort) -> Vec<Row> {
     let [mean, p99, processor, early] = turned([
         late::<Ripcord>(e, default_window, nothing_to_do), late::<StdMutex>(e, nothing_to_do, nothing_to_do),
         late::<ParkingLot>(e, nothing_to_do, nothing_to_do), late::<Tokio>(e, nothing_to_do, nothing_to_do),
-        late::<Pingora>(e, nothing_to_do, nothing_to_do), go,
+        late::<Pingora>(e, nothing_to_do, nothing_to_do), go(),
     ]);
-    let [mean_0, p99_0, processor_0, early_0] =
-        turned([late::<Ripcord>(e, no_window, default_window), nothing(), nothing(), nothing(), nothing(), nothing()]);
+    let [mean_0, p99_0, processor_0, early_0] = turned([
+        late::<Ripcord>(e, no_window, default_window), late::<StdMutex>(e, nothing_to_do, nothing_to_do),
+        late::<ParkingLot>(e, nothing_to_do, nothing_to_do), nothing(), nothing(), go(),
+    ]);
     let many = Effort { widest: e.million, ..e };
     let [mean_1m, _, processor_1m, _] =
         turned([late::<Ripcord>(many, default_window, nothing_to_do), nothing(), nothing(), nothing(), nothing(), nothing()]);
     vec![
-        Row::new("P10", "100k deadlines in 1 s, window 1 ms: mean late", "us", mean, &[Most(600.0)]).rounds(e.most),
-        Row::new("P10/p99", "the same, p99", "us", p99, &[Most(1200.0)]).rounds(e.most),
-        Row::new("P10/cpu", "processor time for them", "s", processor, &[Ratio(0.5)]).rounds(e.most),
-        Row::new("P10/early", "how many were early", "", early, &[Most(0.0)]).rounds(e.most),
+        Row::new("P10", "100k deadlines in 1 s, window 1 ms: mean late", "us", mean, &[Most(600.0)]).unsound("pingora").rounds(e.most),
+        Row::new("P10/p99", "the same, p99", "us", p99, &[Most(1200.0)]).unsound("pingora").rounds(e.most),
+        Row::new("P10/cpu", "processor time for them", "s", processor, &[Ratio(0.5)]).unsound("pingora").rounds(e.most),
+        Row::new("P10/early", "how many were early", "", early, &[Most(0.0)]).unsound("pingora").rounds(e.most),
         Row::new("P10/0", "without a window: mean late", "us", mean_0, &[Most(60.0)]).rounds(e.most),
         Row::new("P10/0p99", "the same, p99", "us", p99_0, &[Most(150.0)]).rounds(e.most),
-        Row::new("P10/0cpu", "processor time for them", "s", processor_0, &[]).rounds(e.most),
+        Row::new("P10/0cpu", "processor time for them", "s", processor_0, &[Ratio(1.0)]).rounds(e.most),
         Row::new("P10/0early", "how many were early", "", early_0, &[Most(0.0)]).rounds(e.most),
         Row::new("P10/1M", "1,000,000 in 1 s: mean late", "us", mean_1m, &[]).rounds(e.most),
         Row::new("P10/1Mcpu", "processor time for them", "s", processor_1m, &[]).rounds(e.most),

@@ -23,6 +23,8 @@ pub(crate) struct Row {
     pub(crate) threads: usize,
     /// Rows that take long go round less often.
     pub(crate) rounds: usize,
+    /// A rival that does something easier here: its figure is shown, and ours not compared with it.
+    pub(crate) unsound: Option<usize>,
 }
 
 impl Row {
@@ -33,7 +35,7 @@ impl Row {
         cells: Cells,
         targets: &'static [Target],
     ) -> Row {
-        Row { id, work, unit, cells, targets, threads: 1, rounds: usize::MAX }
+        Row { id, work, unit, cells, targets, threads: 1, rounds: usize::MAX, unsound: None }
     }
 
     pub(crate) fn threads(self, threads: usize) -> Row {
@@ -42,6 +44,10 @@ impl Row {
 
     pub(crate) fn rounds(self, rounds: usize) -> Row {
         Row { rounds, ..self }
+    }
+
+    pub(crate) fn unsound(self, name: &str) -> Row {
+        Row { unsound: NAMES.iter().position(|other| *other == name), ..self }
     }
 }
 
