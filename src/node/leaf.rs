@@ -3,10 +3,9 @@
 //! Nothing but those values is left to user code then, so nothing is collected for it; all others take the
 //! [long way](super::release).
 
-use super::graves::Graves;
 use super::{Above, Node};
 use crate::slots::{Entry, Kind};
-use crate::sync::{reclaim, stock};
+use crate::sync::{retire, stock};
 use crate::value::Binding;
 use std::ptr::{self, NonNull};
 
@@ -69,7 +68,7 @@ unsafe fn leave_plain(this: NonNull<Node>, bury: unsafe fn(*mut ())) -> bool {
             // SAFETY: it has just left, for good.
             if unsafe { part_with_timer(this) } {
                 // SAFETY: unreachable from any slot or handle.
-                unsafe { reclaim::pin().retire(this.as_ptr().cast(), bury) };
+                unsafe { retire(this.as_ptr().cast(), bury) };
             }
             return true;
         }
@@ -80,7 +79,7 @@ unsafe fn leave_plain(this: NonNull<Node>, bury: unsafe fn(*mut ())) -> bool {
     // No canceler can have found it: if it had a seat, that bore no tag. That leaves the driver.
     if node.drop_timer() {
         // SAFETY: unreachable from any slot or handle.
-        unsafe { reclaim::pin().retire(this.as_ptr().cast(), bury) };
+        unsafe { retire(this.as_ptr().cast(), bury) };
     } else {
         // SAFETY: nobody knows it any more.
         unsafe { bury(this.as_ptr().cast()) };
@@ -112,7 +111,7 @@ pub(super) unsafe fn leave_emptied(node: NonNull<Node>) -> Way {
 ///
 /// No handle of the node is left, and nobody in its slots. If this returns a parent, the node is gone.
 #[inline]
-pub(super) unsafe fn leave_chain(this: NonNull<Node>, graves: &mut Graves) -> Option<NonNull<Node>> {
+pub(super) unsafe fn leave_chain(this: NonNull<Node>) -> Option<NonNull<Node>> {
     // SAFETY: forwarded.
     let node = unsafe { this.as_ref() };
     let (Above::Slot(parent), Some(seat)) = (node.above(), node.seat()) else { return None };
@@ -127,7 +126,7 @@ pub(super) unsafe fn leave_chain(this: NonNull<Node>, graves: &mut Graves) -> Op
     // SAFETY: it has just left, for good.
     if unsafe { part_with_timer(this) } {
         // SAFETY: unreachable from any slot or handle.
-        unsafe { graves.take(this.as_ptr().cast()) };
+        unsafe { retire(this.as_ptr().cast(), bury_emptied) };
     }
     Some(parent)
 }
@@ -157,7 +156,7 @@ unsafe fn bury_leaf(this: *mut ()) {
 }
 
 /// The same for a node in whose slots somebody once sat.
-pub(super) unsafe fn bury_emptied(this: *mut ()) {
+unsafe fn bury_emptied(this: *mut ()) {
     let this = this.cast::<Node>();
     // SAFETY: the caller is the last to know it.
     let node = unsafe { &*this };

@@ -28,7 +28,6 @@ mod attached;
 mod cancel;
 mod deadline;
 mod foreign;
-mod graves;
 mod leaf;
 mod registering;
 mod release;

@@ -20,8 +20,7 @@
 //! mark and the child's count are two words: each side writes its own, then looks at the other's, with a sequentially
 //! consistent fence between, so at least one of them goes down into the child.
 
-use super::graves::Graves;
-use super::leaf::{bury_emptied, bury_memory, leave_chain};
+use super::leaf::{bury_memory, leave_chain};
 use super::told::{Garbage, Told};
 use super::walk::{Visitor, walk};
 use super::{Above, BIAS, Extra, HOPELESS, Link, Node, OTHER, PARENT};
@@ -32,7 +31,7 @@ use crate::hook::Hook;
 use crate::shield::Shield;
 use crate::signal::Signal;
 use crate::slots::{Entry, Kind, Left, Seat};
-use crate::sync::{Ordering, expect_beyond, fence, reclaim};
+use crate::sync::{Ordering, expect_beyond, fence, reclaim, retire};
 use crate::value::Binding;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
@@ -147,9 +146,7 @@ fn count_down(owner: NonNull<Node>, agenda: &mut Agenda) {
 /// The step is due.
 unsafe fn settle(step: Step, told: &mut Told) {
     let mut agenda = Agenda { next: Some(step), more: Vec::new() };
-    let mut graves = Graves::new(bury_level);
     while let Some(step) = agenda.pop() {
-        graves.step();
         match step {
             Step::Abandon(node) => {
                 // SAFETY: forwarded: the last handle is gone, and what it kept is ours to give up.
@@ -160,7 +157,7 @@ unsafe fn settle(step: Step, told: &mut Told) {
                 }
             }
             // SAFETY: forwarded.
-            Step::Finish(node) => unsafe { finish(node, &mut agenda, &mut graves, told) },
+            Step::Finish(node) => unsafe { finish(node, &mut agenda, told) },
         }
     }
 }
@@ -309,9 +306,9 @@ impl Extra {
 /// # Safety
 ///
 /// As it says; called once.
-unsafe fn finish(this: NonNull<Node>, agenda: &mut Agenda, graves: &mut Graves, told: &mut Told) {
+unsafe fn finish(this: NonNull<Node>, agenda: &mut Agenda, told: &mut Told) {
     // SAFETY: forwarded.
-    if let Some(parent) = unsafe { leave_chain(this, graves) } {
+    if let Some(parent) = unsafe { leave_chain(this) } {
         expect_beyond(this, parent);
         return count_down(parent, agenda);
     }
@@ -370,7 +367,7 @@ unsafe fn finish(this: NonNull<Node>, agenda: &mut Agenda, graves: &mut Graves, 
         // SAFETY: it has left every slot, for good.
         if !unsafe { Node::leave_to_canceler(this) } {
             // SAFETY: unreachable from any slot, claim or handle.
-            unsafe { graves.take(this.as_ptr().cast()) };
+            unsafe { retire(this.as_ptr().cast(), bury) };
         }
     } else {
         // SAFETY: nobody else can reach it.
@@ -427,16 +424,4 @@ pub(super) unsafe fn bury(this: *mut ()) {
     let mut shield = Shield::new();
     shield.run(|| drop(leftovers));
     shield.absorb();
-}
-
-/// As [`bury`], for a level of a chain: most have nothing of their own by now.
-unsafe fn bury_level(this: *mut ()) {
-    // SAFETY: the caller is the last to know it.
-    let node = unsafe { &*this.cast::<Node>() };
-    if node.is_plain() {
-        // SAFETY: forwarded.
-        return unsafe { bury_emptied(this) };
-    }
-    // SAFETY: forwarded.
-    unsafe { bury(this) };
 }

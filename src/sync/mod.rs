@@ -34,6 +34,9 @@ pub(crate) use model::*;
 pub(crate) use mortal::Lasting;
 
 pub(crate) mod reclaim;
+#[cfg_attr(feature = "loom", path = "retired_model.rs")]
+mod retired;
+pub(crate) use retired::retire;
 pub(crate) mod stock;
 mod tagged;
 pub(crate) use tagged::{Tagged, addr_bits, strip};

@@ -17,32 +17,48 @@
 
 pub(crate) use imp::{Guard, bury, pin};
 
-/// Of both models: each piece is retired by itself, and nothing waits for a turn.
-#[cfg(feature = "loom")]
-impl Guard {
-    /// # Safety
-    ///
-    /// As for the real one.
-    pub(crate) unsafe fn retire_all(&self, all: Vec<*mut ()>, free: unsafe fn(*mut ())) {
-        for ptr in all {
-            // SAFETY: forwarded.
-            unsafe { self.retire(ptr, free) };
-        }
-    }
-
-    pub(crate) fn collect(&self) {}
-}
+#[cfg(not(feature = "loom"))]
+pub(super) use imp::{Piece, threads};
 
 #[cfg(not(feature = "loom"))]
 mod imp {
     use crossbeam_epoch::{Collector, LocalHandle};
     use std::sync::LazyLock;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     static COLLECTOR: LazyLock<Collector> = LazyLock::new(Collector::new);
 
+    /// How many threads have registered and not ended.
+    static THREADS: AtomicUsize = AtomicUsize::new(0);
+
+    struct Local(LocalHandle);
+
     thread_local! {
-        static LOCAL: LocalHandle = COLLECTOR.register();
+        static LOCAL: Local = Local::register();
     }
+
+    impl Local {
+        fn register() -> Local {
+            // ORDERING: none, nor below: it says how much work there is.
+            THREADS.fetch_add(1, Ordering::Relaxed);
+            Local(COLLECTOR.register())
+        }
+    }
+
+    impl Drop for Local {
+        fn drop(&mut self) {
+            THREADS.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many threads a turn of the collector looks at, about.
+    pub(in crate::sync) fn threads() -> usize {
+        // ORDERING: none, as above.
+        THREADS.load(Ordering::Relaxed)
+    }
+
+    /// What is to be given back, and how.
+    pub(in crate::sync) struct Piece(pub(in crate::sync) *mut (), pub(in crate::sync) unsafe fn(*mut ()));
 
     /// While it lives, nothing that was reachable when it was made is given back.
     pub(crate) struct Guard(crossbeam_epoch::Guard);
@@ -50,7 +66,7 @@ mod imp {
     /// Pins the calling thread. Costs one fence; nests; works while thread-locals are being destroyed.
     #[inline]
     pub(crate) fn pin() -> Guard {
-        Guard(LOCAL.try_with(LocalHandle::pin).unwrap_or_else(|_| COLLECTOR.register().pin()))
+        Guard(LOCAL.try_with(|local| local.0.pin()).unwrap_or_else(|_| COLLECTOR.register().pin()))
     }
 
     impl Guard {
@@ -78,12 +94,12 @@ mod imp {
         /// # Safety
         ///
         /// As for `retire`, for each.
-        pub(crate) unsafe fn retire_all(&self, all: Vec<*mut ()>, free: unsafe fn(*mut ())) {
-            struct Parcel(Box<[*mut ()]>, unsafe fn(*mut ()));
-            let parcel = Parcel(all.into_boxed_slice(), free);
+        pub(in crate::sync) unsafe fn retire_all(&self, pieces: Vec<Piece>) {
+            struct Parcel(Box<[Piece]>);
+            let parcel = Parcel(pieces.into_boxed_slice());
             let open = move || {
-                let Parcel(all, free) = parcel;
-                for ptr in all {
+                let Parcel(pieces) = parcel;
+                for Piece(ptr, free) in pieces {
                     // SAFETY: forwarded: nobody who could be looking is pinned any more.
                     unsafe { free(ptr) };
                 }
