@@ -10,7 +10,7 @@ use crate::queue::Linked;
 use crate::refs::RefCount;
 use crate::shield::Shield;
 use crate::slots::{Entry, Kind, Left, Seat};
-use crate::sync::{UnsafeCell, retire, stock};
+use crate::sync::{UnsafeCell, reclaim, stock};
 use std::mem::{ManuallyDrop, forget};
 use std::ops::Deref;
 use std::ptr::{self, NonNull};
@@ -163,7 +163,7 @@ impl Hook {
         });
         if seen {
             // SAFETY: it left its slot, and nobody counts it.
-            unsafe { retire(this.as_ptr().cast(), free) };
+            unsafe { reclaim::retire(this.as_ptr().cast(), free) };
         } else {
             // SAFETY: nobody but us ever saw it, or it left untagged.
             unsafe { free(this.as_ptr().cast()) };

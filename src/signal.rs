@@ -18,7 +18,7 @@
 
 use crate::slots::Seat;
 use crate::state::State;
-use crate::sync::{Canary, UnsafeCell, retire, stock};
+use crate::sync::{Canary, UnsafeCell, reclaim, stock};
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use std::task::{RawWakerVTable, Waker};
@@ -133,7 +133,7 @@ impl Signal {
     /// As it says; the owner does not touch the signal again.
     pub(crate) unsafe fn retire(this: NonNull<Signal>) {
         // SAFETY: out of reach for whoever comes later, and given back once.
-        unsafe { retire(this.as_ptr().cast(), Signal::bury) };
+        unsafe { reclaim::retire(this.as_ptr().cast(), Signal::bury) };
     }
 
     /// The owner leaves, and no canceler ever saw the signal. The drop of the waker is user code, and may panic.

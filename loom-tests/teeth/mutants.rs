@@ -38,14 +38,14 @@ mutants! {
         "Left { closed: «addr_bits(seen, CLOSED) != 0»," => "false";
     "closed: a leaf that leaves a closed slot frees at once", ["m03_leave::child_leaves",
         "m03_leave::child_that_had_one_leaves"], "node/leaf.rs":
-        "unsafe { «retire(this.as_ptr().cast(), bury)» };
+        "unsafe { «reclaim::retire(this.as_ptr().cast(), bury)» };
             }
             return true;" =>
         "bury(this.as_ptr().cast())";
     "closed: a level of a chain is freed at once", ["m05_relay::chain_of_relays_is_taken_apart_below_a_canceler"], "node/leaf.rs":
-        "unsafe { «retire(this.as_ptr().cast(), bury_emptied)» };" => "bury_emptied(this.as_ptr().cast())";
+        "unsafe { «reclaim::retire(this.as_ptr().cast(), bury_emptied)» };" => "bury_emptied(this.as_ptr().cast())";
     "closed: a relay is freed at once", ["m05_relay::relay_is_taken_apart_below_a_canceler"], "node/release.rs":
-        "unsafe { «retire(this.as_ptr().cast(), bury)» };" => "bury(this.as_ptr().cast())";
+        "unsafe { «reclaim::retire(this.as_ptr().cast(), bury)» };" => "bury(this.as_ptr().cast())";
     "orphan: who finds another tag counts itself off", ["m05_relay::ended_relay_leaves_a_parent_that_goes_later"],
         "slots/slot.rs":
         "let last = «self.0.load(Ordering::Acquire) == entry.0.as_ptr().map_addr(|a| a | TAGS)»;" =>
@@ -125,7 +125,7 @@ mutants! {
         "«self.claim.stop()»" => "self.claim.stop() | true";
     "epoch: who leaves frees what is being woken", ["m17_waker_change::dropped_while_woken",
         "m17_waker_change::dropped_while_woken_beside_another"], "signal.rs":
-        "«unsafe { retire(this.as_ptr().cast(), Signal::bury) };»" =>
+        "«unsafe { reclaim::retire(this.as_ptr().cast(), Signal::bury) };»" =>
         "unsafe { Signal::bury(this.as_ptr().cast()) };";
     "closed: who is met twice is told twice", ["m14_signal::two_cancels_beside_another"],
         "node/cancel.rs":

@@ -34,8 +34,8 @@ use crate::clock::{self, NEVER, Tick, When};
 use crate::error::Error;
 use crate::shield::Shield;
 use crate::state::Ended;
-use crate::sync::reclaim::Guard;
-use crate::sync::{Ordering, Tagged, addr_bits, retire, strip};
+use crate::sync::reclaim::{self, Guard};
+use crate::sync::{Ordering, Tagged, addr_bits, strip};
 use crate::timer::{Cell, Disarm, Surface, Target};
 use crate::trace::{self, Sort, Whose};
 use std::ptr::{self, NonNull};
@@ -145,7 +145,7 @@ impl Node {
         let handed = strip(before, BITS | CLEAN | SETTLED);
         if !handed.is_null() {
             // SAFETY: unreachable from any slot or handle; its owner has left it to us.
-            unsafe { retire(handed, bury) };
+            unsafe { reclaim::retire(handed, bury) };
         }
     }
 

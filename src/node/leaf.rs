@@ -5,7 +5,7 @@
 
 use super::{Above, Node};
 use crate::slots::{Entry, Kind};
-use crate::sync::{retire, stock};
+use crate::sync::{reclaim, stock};
 use crate::value::Binding;
 use std::ptr::{self, NonNull};
 
@@ -68,7 +68,7 @@ unsafe fn leave_plain(this: NonNull<Node>, bury: unsafe fn(*mut ())) -> bool {
             // SAFETY: it has just left, for good.
             if unsafe { part_with_timer(this) } {
                 // SAFETY: unreachable from any slot or handle.
-                unsafe { retire(this.as_ptr().cast(), bury) };
+                unsafe { reclaim::retire(this.as_ptr().cast(), bury) };
             }
             return true;
         }
@@ -79,7 +79,7 @@ unsafe fn leave_plain(this: NonNull<Node>, bury: unsafe fn(*mut ())) -> bool {
     // No canceler can have found it: if it had a seat, that bore no tag. That leaves the driver.
     if node.drop_timer() {
         // SAFETY: unreachable from any slot or handle.
-        unsafe { retire(this.as_ptr().cast(), bury) };
+        unsafe { reclaim::retire(this.as_ptr().cast(), bury) };
     } else {
         // SAFETY: nobody knows it any more.
         unsafe { bury(this.as_ptr().cast()) };
@@ -126,7 +126,7 @@ pub(super) unsafe fn leave_chain(this: NonNull<Node>) -> Option<NonNull<Node>> {
     // SAFETY: it has just left, for good.
     if unsafe { part_with_timer(this) } {
         // SAFETY: unreachable from any slot or handle.
-        unsafe { retire(this.as_ptr().cast(), bury_emptied) };
+        unsafe { reclaim::retire(this.as_ptr().cast(), bury_emptied) };
     }
     Some(parent)
 }

@@ -9,7 +9,7 @@
 //! 0                nobody: whoever wrote this takes the node apart
 //! ```
 //!
-//! No user code runs here: what has a drop of its own goes into [`Told`]. Taking a node apart may take away the last thing
+//! No user code runs here, but what the [epoch](reclaim) may drop: what has a drop of its own goes into [`Told`]. Taking a node apart may take away the last thing
 //! that kept its parent: a loop over [`Step`]s, never recursion.
 //!
 //! # Hope
@@ -31,7 +31,7 @@ use crate::hook::Hook;
 use crate::shield::Shield;
 use crate::signal::Signal;
 use crate::slots::{Entry, Kind, Left, Seat};
-use crate::sync::{Ordering, expect_beyond, fence, reclaim, retire};
+use crate::sync::{Ordering, expect_beyond, fence, reclaim};
 use crate::value::Binding;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
@@ -367,7 +367,7 @@ unsafe fn finish(this: NonNull<Node>, agenda: &mut Agenda, told: &mut Told) {
         // SAFETY: it has left every slot, for good.
         if !unsafe { Node::leave_to_canceler(this) } {
             // SAFETY: unreachable from any slot, claim or handle.
-            unsafe { retire(this.as_ptr().cast(), bury) };
+            unsafe { reclaim::retire(this.as_ptr().cast(), bury) };
         }
     } else {
         // SAFETY: nobody else can reach it.

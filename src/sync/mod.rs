@@ -34,9 +34,8 @@ pub(crate) use model::*;
 pub(crate) use mortal::Lasting;
 
 pub(crate) mod reclaim;
-#[cfg_attr(feature = "loom", path = "retired_model.rs")]
+#[cfg(not(feature = "loom"))]
 mod retired;
-pub(crate) use retired::retire;
 pub(crate) mod stock;
 mod tagged;
 pub(crate) use tagged::{Tagged, addr_bits, strip};

@@ -1,7 +1,7 @@
 //! The only door to epochs: who may still be looking, and when memory goes back.
 //!
 //! A canceler pins before it looks into slots; whoever finds its slot tagged by a canceler gives its memory back with
-//! [`Guard::retire`] instead of at once. The collector is our own: another crate's long pin must not stall our memory.
+//! [`retire`] instead of at once. The collector is our own: another crate's long pin must not stall our memory.
 //!
 //! # Invariants
 //!
@@ -15,23 +15,28 @@
 //! the time of retiring is gone. It orders no more than the real collector does by its fences: what came before
 //! retiring is seen by every guard that is too late to be waited for, and what a guard did comes before the free.
 
-pub(crate) use imp::{Guard, bury, pin};
-
-#[cfg(not(feature = "loom"))]
-pub(super) use imp::{Piece, threads};
+pub(crate) use imp::{Guard, bury, pin, retire};
 
 #[cfg(not(feature = "loom"))]
 mod imp {
+    use super::super::retired::{Piece, Retired};
     use crossbeam_epoch::{Collector, LocalHandle};
     use std::sync::LazyLock;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     static COLLECTOR: LazyLock<Collector> = LazyLock::new(Collector::new);
 
-    /// How many threads have registered and not ended.
+    /// How many threads have registered and not ended: so many a turn of the collector looks at.
     static THREADS: AtomicUsize = AtomicUsize::new(0);
 
-    struct Local(LocalHandle);
+    /// More threads than these are many.
+    const MANY: usize = 32;
+
+    /// A thread that has pinned, or retired.
+    struct Local {
+        handle: LocalHandle,
+        retired: Retired,
+    }
 
     thread_local! {
         static LOCAL: Local = Local::register();
@@ -39,26 +44,47 @@ mod imp {
 
     impl Local {
         fn register() -> Local {
-            // ORDERING: none, nor below: it says how much work there is.
+            // ORDERING: none, here and below: it says how much work there is.
             THREADS.fetch_add(1, Ordering::Relaxed);
-            Local(COLLECTOR.register())
+            Local { handle: COLLECTOR.register(), retired: Retired::new() }
+        }
+
+        /// There is a batch, or another one. The collector gets two turns, each under a pin of its own: where nobody else is pinned,
+        /// that gives the batch back at once. So memory goes back where it was let go, while it is still in the cache; and whoever
+        /// cancels, and pins for that, has little to clear away for others. With many threads to look at, one turn has to do for
+        /// twice as much.
+        #[cold]
+        #[inline(never)]
+        fn hand_over(&self) {
+            let many = THREADS.load(Ordering::Relaxed) > MANY;
+            let Some(pieces) = self.retired.take(if many { 2 } else { 1 }) else { return };
+            let nested = self.handle.is_pinned();
+            let guard = Guard(self.handle.pin());
+            // SAFETY: promised with each.
+            unsafe { guard.retire_all(pieces) };
+            // Not in the middle of a walk, nor of another turn: causes may be dropped, and an older pin lets nothing of this go.
+            if nested {
+                return;
+            }
+            guard.collect();
+            drop(guard);
+            if !many {
+                Guard(self.handle.pin()).collect();
+            }
         }
     }
 
     impl Drop for Local {
+        /// The thread ends. What it has left is for others.
         fn drop(&mut self) {
             THREADS.fetch_sub(1, Ordering::Relaxed);
+            let rest = self.retired.rest();
+            if !rest.is_empty() {
+                // SAFETY: promised with each.
+                unsafe { Guard(self.handle.pin()).retire_all(rest) };
+            }
         }
     }
-
-    /// How many threads a turn of the collector looks at, about.
-    pub(in crate::sync) fn threads() -> usize {
-        // ORDERING: none, as above.
-        THREADS.load(Ordering::Relaxed)
-    }
-
-    /// What is to be given back, and how.
-    pub(in crate::sync) struct Piece(pub(in crate::sync) *mut (), pub(in crate::sync) unsafe fn(*mut ()));
 
     /// While it lives, nothing that was reachable when it was made is given back.
     pub(crate) struct Guard(crossbeam_epoch::Guard);
@@ -66,7 +92,28 @@ mod imp {
     /// Pins the calling thread. Costs one fence; nests; works while thread-locals are being destroyed.
     #[inline]
     pub(crate) fn pin() -> Guard {
-        Guard(LOCAL.try_with(|local| local.0.pin()).unwrap_or_else(|_| COLLECTOR.register().pin()))
+        Guard(LOCAL.try_with(|local| local.handle.pin()).unwrap_or_else(|_| COLLECTOR.register().pin()))
+    }
+
+    /// Calls `free(ptr)` once nobody who is pinned now can still be looking. The caller need not be pinned. Other pieces may be given
+    /// back before this returns; not if the caller is pinned.
+    ///
+    /// # Safety
+    ///
+    /// `ptr` is unreachable for guards made from now on, and `free(ptr)` is sound exactly once on any thread. It runs no user code
+    /// but what invariant 1 names.
+    #[inline]
+    pub(crate) unsafe fn retire(ptr: *mut (), free: unsafe fn(*mut ())) {
+        let kept = LOCAL.try_with(|local| {
+            if local.retired.push(Piece(ptr, free)) {
+                local.hand_over();
+            }
+        });
+        if kept.is_err() {
+            // The thread ends, and has handed over.
+            // SAFETY: forwarded.
+            unsafe { pin().retire(ptr, free) };
+        }
     }
 
     impl Guard {
@@ -94,7 +141,7 @@ mod imp {
         /// # Safety
         ///
         /// As for `retire`, for each.
-        pub(in crate::sync) unsafe fn retire_all(&self, pieces: Vec<Piece>) {
+        unsafe fn retire_all(&self, pieces: Vec<Piece>) {
             struct Parcel(Box<[Piece]>);
             let parcel = Parcel(pieces.into_boxed_slice());
             let open = move || {
@@ -108,8 +155,8 @@ mod imp {
             unsafe { self.0.defer_unchecked(open) };
         }
 
-        /// Gives a share of what was retired back, where nobody can be looking any more: for those who retire much under few
-        /// guards. The collector's own turn comes with every 128th, and takes 500 pieces at most.
+        /// Gives a share of what was retired back, where nobody can be looking any more: eight bags of what threads
+        /// have handed over, at most. The collector's own turn comes with every 128th pin.
         pub(crate) fn collect(&self) {
             self.0.flush();
         }
@@ -170,6 +217,16 @@ mod imp {
             domain.pinned.push(id);
             Guard(id)
         })
+    }
+
+    /// Each piece by itself, and as early as can be.
+    ///
+    /// # Safety
+    ///
+    /// As without the model.
+    pub(crate) unsafe fn retire(ptr: *mut (), free: unsafe fn(*mut ())) {
+        // SAFETY: forwarded.
+        unsafe { pin().retire(ptr, free) };
     }
 
     impl Guard {
@@ -273,6 +330,16 @@ mod imp {
         Guard(LOCAL.try_with(LocalHandle::pin).unwrap_or_else(|_| register().pin()))
     }
 
+    /// Each piece by itself, and as early as can be.
+    ///
+    /// # Safety
+    ///
+    /// As without the model.
+    pub(crate) unsafe fn retire(ptr: *mut (), free: unsafe fn(*mut ())) {
+        // SAFETY: forwarded.
+        unsafe { pin().retire(ptr, free) };
+    }
+
     impl Guard {
         /// # Safety
         ///
@@ -316,3 +383,6 @@ mod imp {
 }
 #[cfg(feature = "loom")]
 pub(crate) use imp::{begin, end};
+
+#[cfg(all(test, not(feature = "loom")))]
+mod tests;

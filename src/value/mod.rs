@@ -32,7 +32,7 @@ mod tests;
 
 use crate::refs::RefCount;
 use crate::shield::Shield;
-use crate::sync::{reclaim, retire};
+use crate::sync::reclaim;
 use crate::trace::Name;
 use mark::{Lacks, Mark};
 use std::any::{TypeId, type_name};
@@ -265,7 +265,7 @@ impl Binding {
             let memory = this.as_ptr().cast();
             if cfg!(feature = "tracing") {
                 // SAFETY: unreachable but for who has claimed a node under a pin, and looks for its name.
-                unsafe { retire(memory, kind.free) };
+                unsafe { reclaim::retire(memory, kind.free) };
             } else {
                 // SAFETY: as above, and the value is gone.
                 unsafe { (kind.free)(memory) };
