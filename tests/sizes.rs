@@ -174,8 +174,8 @@ fn ending_a_deep_chain_allocates_nothing() {
     assert!(leaf.is_done());
 }
 
-/// Of ten levels the last two go in a batch: it is a list, cut to its length. A turn of the collector would be an allocation more,
-/// and a look at every thread of the process.
+/// Ten levels wait with the thread until there is a batch. To hand them over would be an allocation or two, and a turn of the
+/// collector a look at every thread of the process.
 #[test]
 fn dropping_a_short_canceled_chain_takes_no_turn_of_the_collector() {
     warm_up();
@@ -185,7 +185,7 @@ fn dropping_a_short_canceled_chain_takes_no_turn_of_the_collector() {
         count(|| drop(levels))
     };
     let least = (0..200).map(|_| drop_chain()).min().unwrap();
-    assert!(least <= 2, "{least} allocations");
+    assert_eq!(least, 0);
 }
 
 /// One waker needs no room, others a queue that doubles.

@@ -47,7 +47,8 @@ impl Row {
     }
 
     pub(crate) fn unsound(self, name: &str) -> Row {
-        Row { unsound: NAMES.iter().position(|other| *other == name), ..self }
+        let who = NAMES.iter().position(|other| *other == name).expect("one of the contenders");
+        Row { unsound: Some(who), ..self }
     }
 }
 

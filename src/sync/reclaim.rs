@@ -15,7 +15,20 @@
 //! the time of retiring is gone. It orders no more than the real collector does by its fences: what came before
 //! retiring is seen by every guard that is too late to be waited for, and what a guard did comes before the free.
 
-pub(crate) use imp::{Guard, bury, pin, retire};
+#[cfg(not(feature = "loom"))]
+pub(crate) use imp::retire;
+pub(crate) use imp::{Guard, bury, pin};
+
+/// Of both models: each piece by itself, and as early as can be.
+///
+/// # Safety
+///
+/// As without a model.
+#[cfg(feature = "loom")]
+pub(crate) unsafe fn retire(ptr: *mut (), free: unsafe fn(*mut ())) {
+    // SAFETY: forwarded.
+    unsafe { pin().retire(ptr, free) };
+}
 
 #[cfg(not(feature = "loom"))]
 mod imp {
@@ -125,13 +138,8 @@ mod imp {
         /// runs no user code.
         #[inline]
         pub(crate) unsafe fn retire(&self, ptr: *mut (), free: unsafe fn(*mut ())) {
-            struct Parcel(*mut (), unsafe fn(*mut ()));
-            let parcel = Parcel(ptr, free);
-            let open = move || {
-                let Parcel(ptr, free) = parcel;
-                // SAFETY: forwarded: nobody who could be looking is pinned any more.
-                unsafe { free(ptr) };
-            };
+            // SAFETY: forwarded: nobody who could be looking is pinned any more then.
+            let open = move || unsafe { free(ptr) };
             // SAFETY: forwarded: what the closure frees may be freed on any thread.
             unsafe { self.0.defer_unchecked(open) };
         }
@@ -142,10 +150,9 @@ mod imp {
         ///
         /// As for `retire`, for each.
         unsafe fn retire_all(&self, pieces: Vec<Piece>) {
-            struct Parcel(Box<[Piece]>);
-            let parcel = Parcel(pieces.into_boxed_slice());
+            // Cut to its length: the rest of a thread is mostly short, and may wait long.
+            let pieces = pieces.into_boxed_slice();
             let open = move || {
-                let Parcel(pieces) = parcel;
                 for Piece(ptr, free) in pieces {
                     // SAFETY: forwarded: nobody who could be looking is pinned any more.
                     unsafe { free(ptr) };
@@ -217,16 +224,6 @@ mod imp {
             domain.pinned.push(id);
             Guard(id)
         })
-    }
-
-    /// Each piece by itself, and as early as can be.
-    ///
-    /// # Safety
-    ///
-    /// As without the model.
-    pub(crate) unsafe fn retire(ptr: *mut (), free: unsafe fn(*mut ())) {
-        // SAFETY: forwarded.
-        unsafe { pin().retire(ptr, free) };
     }
 
     impl Guard {
@@ -328,16 +325,6 @@ mod imp {
 
     pub(crate) fn pin() -> Guard {
         Guard(LOCAL.try_with(LocalHandle::pin).unwrap_or_else(|_| register().pin()))
-    }
-
-    /// Each piece by itself, and as early as can be.
-    ///
-    /// # Safety
-    ///
-    /// As without the model.
-    pub(crate) unsafe fn retire(ptr: *mut (), free: unsafe fn(*mut ())) {
-        // SAFETY: forwarded.
-        unsafe { pin().retire(ptr, free) };
     }
 
     impl Guard {

@@ -22,15 +22,15 @@ impl Retired {
     /// True: there is a batch, or another one.
     #[inline]
     pub(super) fn push(&self, piece: Piece) -> bool {
-        let pieces = &mut self.0.borrow_mut();
+        let mut pieces = self.0.borrow_mut();
         pieces.push(piece);
         pieces.len() % BATCH == 0
     }
 
     /// What is to be handed over, if it is so many batches. Out of the cell first: what is given back may retire more.
     pub(super) fn take(&self, batches: usize) -> Option<Vec<Piece>> {
-        let pieces = &mut self.0.borrow_mut();
-        (pieces.len() >= batches * BATCH).then(|| mem::replace(&mut **pieces, Vec::with_capacity(BATCH)))
+        let mut pieces = self.0.borrow_mut();
+        (pieces.len() >= batches * BATCH).then(|| mem::replace(&mut *pieces, Vec::with_capacity(BATCH)))
     }
 
     /// For the end of the thread.
